@@ -1,0 +1,141 @@
+/*
+ * The run record: what was measured, before it becomes a document. Plain data, filled by wrapper/run,
+ * folded and summarised by loops over the metric table.
+ *
+ * Life: pw_run_record_init(), then iterations are appended, then pw_summary_build() reads it, then
+ * pw_run_record_done(). Ownership: a record owns every pointer in it. Threads: one at a time.
+ */
+#ifndef PW_CORE_RECORD_H
+#define PW_CORE_RECORD_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+#include "core/err.h"
+#include "core/metric.h"
+#include "core/value.h"
+
+/* How a worker came to its end. */
+enum pw_end {
+    PW_END_EXITED,      /* by itself, with an exit status */
+    PW_END_SIGNALED,    /* by a signal that perfwrap did not send */
+    PW_END_TIMEOUT,     /* perfwrap ended it at the deadline */
+    PW_END_INTERRUPTED, /* perfwrap ended it because it was interrupted itself */
+    PW_END_LOST,        /* its warden died: what it returned is not known */
+    PW_END_COUNT
+};
+/* "exited", "signaled", "timeout", "interrupted", "lost": `termination` in worker_results[]. */
+const char *pw_end_name(enum pw_end end);
+
+struct pw_worker_record {
+    unsigned id; /* from 1 */
+    pid_t pid;
+    enum pw_end end;
+    int return_code; /* contract, section 3: 0 to 255, 124 timeout, 128+S signal */
+    int signal;      /* that ended it, 0 if none */
+    int64_t started_at_ns, ended_at_ns; /* CLOCK_MONOTONIC */
+    double duration_ms;
+    struct pw_value values[PW_METRIC_COUNT]; /* of the metrics known for a worker */
+    char *stderr_tail;                       /* last five lines; NULL: not captured */
+};
+
+struct pw_orphan {
+    unsigned iteration, worker_id; /* iteration 0: warm-up */
+    pid_t pid;
+    char comm[16];
+    bool kept; /* --keep-orphans: left alone, else ended */
+};
+
+struct pw_iteration_record {
+    unsigned number; /* from 1; 0 for warm-up, which is never kept */
+    struct timespec started_wall;
+    double duration_ms;
+    struct pw_value values[PW_METRIC_COUNT]; /* after pw_iteration_fold() */
+    struct pw_worker_record *workers;
+    size_t worker_count;
+};
+
+/* A finding about the run itself, for people and for programs. */
+struct pw_warning {
+    const char *kind; /* constant, from the list in docs: "outliers", "slow_first_run", … */
+    char *message;    /* what was found, with its numbers */
+    char *advice;     /* what to do about it */
+    json_t *data;     /* object with the numbers; may be NULL */
+};
+
+/* What observing cost, and what it may have missed. */
+struct pw_observer {
+    int64_t sampler_cpu_ns;     /* CPU of the sampling thread, over measured iterations */
+    int64_t observed_ns;        /* wall time that it covers */
+    int64_t largest_gap_ns;     /* longest time between two samples of one worker */
+    uint64_t samples;           /* of one worker's tree each */
+    uint64_t lengthened_gaps;   /* gaps made longer to keep the CPU budget */
+    uint64_t processes_skipped; /* over PW_LIMIT_TREE_PROCESSES */
+    double budget_pct;          /* --probe-budget-pct */
+    double interval_ms;         /* --probe-interval-ms */
+    const char *tree_source;    /* "children", "scan" or "none": constant */
+    const char *exit_clock;     /* "fifo" or "normal": how the exit watcher was scheduled; constant */
+};
+
+enum pw_stop {
+    PW_STOP_ITERATIONS,     /* all that were asked for */
+    PW_STOP_TIME_BUDGET,    /* --max-time-sec */
+    PW_STOP_CONFIDENCE,     /* --until-ci reached */
+    PW_STOP_MAX_ITERATIONS, /* --until-ci not reached within --max-iterations */
+    PW_STOP_INTERRUPTED,    /* a signal */
+    PW_STOP_ERROR,          /* perfwrap, a hook or exec failed */
+    PW_STOP_COUNT
+};
+/* "iterations", "time_budget", "confidence", "max_iterations", "interrupted", "error". */
+const char *pw_stop_name(enum pw_stop stop);
+
+struct pw_run_record {
+    char *run_dir;     /* absolute */
+    char *command;     /* shell-quoted argv */
+    char *config_path; /* "" where there is none */
+    json_t *profile;   /* object: contract, section 2 */
+    json_t *environment; /* object, from wrapper/probe/host.h */
+    struct pw_iteration_record *iterations;
+    size_t iteration_count, iteration_capacity;
+    struct pw_orphan *orphans; /* at most PW_LIMIT_ORPHANS_LISTED */
+    size_t orphan_count;
+    uint64_t orphans_total;
+    struct pw_warning *warnings; /* at most PW_LIMIT_WARNINGS */
+    size_t warning_count;
+    struct pw_observer observer;
+    enum pw_stop stop;
+    char *stop_detail; /* one sentence */
+    int interrupted_by; /* signal number, 0 if none */
+    double first_warmup_ms; /* duration of the first warm-up iteration, 0 if none */
+};
+
+void pw_run_record_init(struct pw_run_record *run);
+void pw_run_record_done(struct pw_run_record *run);
+/* Takes what `iteration` owns and leaves it empty. On failure it is left as it was. */
+int pw_run_record_append(struct pw_run_record *run, struct pw_iteration_record *iteration,
+                         struct pw_err *err);
+int pw_run_record_add_orphan(struct pw_run_record *run, const struct pw_orphan *orphan,
+                             struct pw_err *err);
+/* Takes the reference to `data` also on failure. Over the limit it is dropped silently. */
+__attribute__((format(printf, 5, 6))) int pw_run_record_warn(struct pw_run_record *run,
+                                                             const char *kind, const char *advice,
+                                                             json_t *data, const char *message,
+                                                             ...);
+
+/* `workers` zeroed, ids from 1. Free with pw_iteration_record_done(). */
+int pw_iteration_record_init(struct pw_iteration_record *iteration, unsigned number,
+                             size_t worker_count, struct pw_err *err);
+void pw_iteration_record_done(struct pw_iteration_record *iteration);
+/* Sets the iteration's duration (first start to last end), throughput, run counts, and every folded
+ * metric from the workers. Values of PW_FOLD_WINDOW metrics other than these are kept as set. */
+void pw_iteration_fold(struct pw_iteration_record *iteration);
+/* 0 if every worker returned 0, else 1. */
+int pw_iteration_return_code(const struct pw_iteration_record *iteration);
+
+/* Adds the warnings that the numbers themselves give: outliers, slow first run, high load, too few runs
+ * for p95, failures, timeouts, sampling stretched by its budget. Called once, before the summary. */
+int pw_run_record_judge(struct pw_run_record *run, struct pw_err *err);
+
+#endif
