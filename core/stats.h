@@ -6,6 +6,7 @@
 #ifndef PW_CORE_STATS_H
 #define PW_CORE_STATS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "core/err.h"

@@ -11,6 +11,7 @@
 #ifndef PW_RUN_SESSION_H
 #define PW_RUN_SESSION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "core/err.h"

@@ -1,0 +1,240 @@
+/* What the numbers of a run say about the run itself: one small rule a warning, in one list. */
+#include <stdlib.h>
+#include "core/file.h"
+#include "core/record.h"
+#include "core/stats.h"
+
+enum { OUTLIERS_LEAST_ITERATIONS = 10, P95_LEAST_RUNS = 20 };
+
+static const double slow_first_ratio = 1.5;
+static const double slow_first_least_ms = 5.0;
+
+/* What several rules need. */
+struct evidence {
+    struct pw_run_record *run;
+    const double *durations_ms; /* of the iterations that have one */
+    size_t n;
+    struct pw_stats stats; /* of durations_ms */
+    size_t workers, successful, timeouts;
+    size_t failures;   /* without timeouts */
+    int first_failure; /* return code of the first of them */
+    double missed_exits;
+};
+
+/* The counts are at most iterations times workers: they fit. */
+static json_int_t whole(size_t count)
+{
+    return (json_int_t)count;
+}
+
+static int judge_outliers(const struct evidence *seen, struct pw_err *err)
+{
+    size_t outliers = 0;
+    size_t high = 0;
+    if (seen->n < OUTLIERS_LEAST_ITERATIONS) {
+        return 0;
+    }
+    if (pw_stats_count_outliers(seen->durations_ms, seen->n, &outliers, &high, err) != 0) {
+        return -1;
+    }
+    if (outliers == 0) {
+        return 0;
+    }
+    double median = seen->stats.p50.number;
+    double longest = seen->stats.max.number;
+    return pw_run_record_warn(
+        seen->run, "outliers",
+        "Something else may have disturbed these runs. Close other programs, or measure more "
+        "iterations.",
+        json_pack("{s:I, s:I, s:I, s:f, s:f}", "outliers", whole(outliers), "slower", whole(high),
+                  "iterations", whole(seen->n), "median_ms", median, "max_ms", longest),
+        "%zu of %zu iterations lie far from the rest (%zu slower, %zu faster): median %.3f ms, "
+        "longest %.3f ms.",
+        outliers, seen->n, high, outliers - high, median, longest);
+}
+
+static int judge_slow_first_run(const struct evidence *seen, struct pw_err *err)
+{
+    (void)err;
+    if (seen->n == 0) {
+        return 0;
+    }
+    bool warmed_up = seen->run->first_warmup_ms > 0;
+    double first = warmed_up ? seen->run->first_warmup_ms : seen->durations_ms[0];
+    double median = seen->stats.p50.number;
+    if (first <= slow_first_ratio * median || first <= median + slow_first_least_ms) {
+        return 0;
+    }
+    return pw_run_record_warn(
+        seen->run, "slow_first_run",
+        warmed_up ? "The warm-up kept it out of the statistics. If cold starts matter to you, "
+                    "measure them: --warmup 0 and --prepare with what empties the caches."
+                  : "Caches were probably cold. Add --warmup 1 to keep the first run out of the "
+                    "statistics, or --prepare to make every run cold.",
+        json_pack("{s:f, s:f, s:b}", "first_ms", first, "median_ms", median, "warmup", warmed_up),
+        "The first %s took %.3f ms, the median is %.3f ms.",
+        warmed_up ? "warm-up iteration" : "iteration", first, median);
+}
+
+static int judge_high_load(const struct evidence *seen, struct pw_err *err)
+{
+    (void)err;
+    const json_t *load = json_object_get(seen->run->environment, "load_1m");
+    const json_t *cpus = json_object_get(seen->run->environment, "cpu_count");
+    if (!json_is_number(load) || !json_is_number(cpus) ||
+        json_number_value(load) <= json_number_value(cpus)) {
+        return 0;
+    }
+    double load_1m = json_number_value(load);
+    double cpu_count = json_number_value(cpus);
+    return pw_run_record_warn(seen->run, "high_load",
+                              "Other programs compete for the CPUs. Measure on a quiet machine.",
+                              json_pack("{s:f, s:f}", "load_1m", load_1m, "cpu_count", cpu_count),
+                              "The load before the run was %.2f on %.0f CPUs.", load_1m, cpu_count);
+}
+
+static int judge_few_runs(const struct evidence *seen, struct pw_err *err)
+{
+    (void)err;
+    if (seen->workers == 0 || seen->successful >= P95_LEAST_RUNS) {
+        return 0;
+    }
+    return pw_run_record_warn(
+        seen->run, "few_runs_for_p95",
+        "Raise --iterations until there are at least 20 successful runs.",
+        json_pack("{s:I, s:i}", "successful_runs", whole(seen->successful), "needed",
+                  (int)P95_LEAST_RUNS),
+        "p95 and p99 of %zu successful %s are little more than the maximum.", seen->successful,
+        seen->successful == 1 ? "run" : "runs");
+}
+
+static int judge_failures(const struct evidence *seen, struct pw_err *err)
+{
+    (void)err;
+    if (seen->failures == 0) {
+        return 0;
+    }
+    return pw_run_record_warn(
+        seen->run, "failures",
+        "See stderr_tail and termination of the failed workers in the iteration files. Where "
+        "such an exit is fine, say so with --ignore-failure.",
+        json_pack("{s:I, s:I, s:i}", "failed_runs", whole(seen->failures), "total_runs",
+                  whole(seen->workers), "first_return_code", seen->first_failure),
+        "%zu of %zu runs failed, the first with return code %d.", seen->failures, seen->workers,
+        seen->first_failure);
+}
+
+static int judge_timeouts(const struct evidence *seen, struct pw_err *err)
+{
+    (void)err;
+    if (seen->timeouts == 0) {
+        return 0;
+    }
+    return pw_run_record_warn(seen->run, "timeouts",
+                              "Raise --timeout-sec, or find out what the command waits for.",
+                              json_pack("{s:I, s:I}", "timeout_runs", whole(seen->timeouts),
+                                        "total_runs", whole(seen->workers)),
+                              "%zu of %zu runs were ended at the deadline.", seen->timeouts,
+                              seen->workers);
+}
+
+static int judge_orphans(const struct evidence *seen, struct pw_err *err)
+{
+    (void)err;
+    const struct pw_run_record *run = seen->run;
+    if (run->orphans_total == 0) {
+        return 0;
+    }
+    /* --keep-orphans holds for all of them alike. */
+    bool kept = run->orphan_count > 0 && run->orphans[0].kept;
+    return pw_run_record_warn(
+        seen->run, "orphans",
+        kept ? "They may still be running and disturb what is measured next."
+             : "The command should wait for what it starts; --keep-orphans leaves it alone.",
+        json_pack("{s:I, s:b}", "orphans", (json_int_t)run->orphans_total, "kept", kept),
+        "%llu %s outlived the command that started them and %s.",
+        (unsigned long long)run->orphans_total, run->orphans_total == 1 ? "process" : "processes",
+        kept ? "were left alone" : "were ended");
+}
+
+static int judge_sampling(const struct evidence *seen, struct pw_err *err)
+{
+    (void)err;
+    const struct pw_observer *observer = &seen->run->observer;
+    if (observer->lengthened_gaps == 0) {
+        return 0;
+    }
+    double gap_ms = (double)observer->largest_gap_ns / 1e6;
+    return pw_run_record_warn(
+        seen->run, "sampling_stretched",
+        "Short peaks may be missing. Raise --probe-budget-pct if that matters.",
+        json_pack("{s:I, s:I, s:f, s:f}", "lengthened_gaps", (json_int_t)observer->lengthened_gaps,
+                  "samples", (json_int_t)observer->samples, "largest_gap_ms", gap_ms, "budget_pct",
+                  observer->budget_pct),
+        "%llu of %llu samples came later than asked for, to keep the CPU budget of %g %%: longest "
+        "gap %.1f ms.",
+        (unsigned long long)observer->lengthened_gaps, (unsigned long long)observer->samples,
+        observer->budget_pct, gap_ms);
+}
+
+static int judge_missed_exits(const struct evidence *seen, struct pw_err *err)
+{
+    (void)err;
+    if (seen->missed_exits <= 0) {
+        return 0;
+    }
+    return pw_run_record_warn(
+        seen->run, "missed_exits",
+        "Peaks of memory and CPU may lack them; CPU seconds of processes that were waited for do "
+        "not. A smaller --probe-interval-ms sees more.",
+        json_pack("{s:I}", "missed_exits", (json_int_t)seen->missed_exits),
+        "%.0f short-lived %s ended before the first sample.", seen->missed_exits,
+        seen->missed_exits > 1 ? "processes" : "process");
+}
+
+static void count_workers(struct evidence *seen, const struct pw_iteration_record *iteration)
+{
+    for (size_t i = 0; i < iteration->worker_count; i++) {
+        const struct pw_worker_record *worker = &iteration->workers[i];
+        seen->workers++;
+        if (worker->return_code == 0) {
+            seen->successful++;
+        } else if (worker->end == PW_END_TIMEOUT) {
+            seen->timeouts++;
+        } else if (seen->failures++ == 0) {
+            seen->first_failure = worker->return_code;
+        }
+    }
+}
+
+int pw_run_record_judge(struct pw_run_record *run, struct pw_err *err)
+{
+    static int (*const rules[])(const struct evidence *seen, struct pw_err *err) = {
+        judge_failures, judge_timeouts,  judge_orphans,  judge_outliers,     judge_slow_first_run,
+        judge_few_runs, judge_high_load, judge_sampling, judge_missed_exits,
+    };
+    PW_FREE_AUTO double *durations_ms = calloc(run->iteration_count + 1, sizeof(*durations_ms));
+    if (!durations_ms) {
+        return pw_err_memory(err);
+    }
+    struct evidence seen = {.run = run, .durations_ms = durations_ms};
+    for (size_t i = 0; i < run->iteration_count; i++) {
+        const struct pw_iteration_record *iteration = &run->iterations[i];
+        struct pw_value duration = iteration->values[PW_METRIC_LATENCY];
+        if (pw_value_is_present(duration)) {
+            durations_ms[seen.n++] = duration.number;
+        }
+        struct pw_value missed = iteration->values[PW_METRIC_TREE_MISSED_EXITS];
+        seen.missed_exits += pw_value_is_present(missed) ? missed.number : 0;
+        count_workers(&seen, iteration);
+    }
+    if (pw_stats_describe(durations_ms, seen.n, false, &seen.stats, err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+        if (rules[i](&seen, err) != 0) {
+            return pw_err_is_set(err) ? -1 : pw_err_memory(err);
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,29 @@
+/*
+ * What a report says: picks and words the numbers of a summary, as blocks of a document. Tables of metrics
+ * are loops over the metric table, so a new row appears by itself. A number that is missing reads "n/a".
+ * Summaries of the older harness, which lack blocks, are fine.
+ */
+#ifndef PW_EXPORTERS_REPORT_H
+#define PW_EXPORTERS_REPORT_H
+
+#include "core/summary.h"
+#include "exporters/document.h"
+
+enum {
+    PW_REPORT_ITERATIONS_MAX = 1000, /* rows of the table of iterations; the rest is counted */
+    PW_NUMBER_MAX = 48,              /* bytes of a number as text */
+};
+
+/* Everything: the sections of the older harness's summary.md under their names, then perfwrap's own. */
+void pw_report_full(const struct pw_summary *summary, struct pw_document *document);
+/* The end of a run at a glance: latency, throughput, memory, CPU, failures, warnings. */
+void pw_report_short(const struct pw_summary *summary, struct pw_document *document);
+/* The metric table itself: what each number is called, its unit and what it means. */
+void pw_report_metrics(struct pw_document *document);
+
+/* For both reports: the number with `decimals` places, or "n/a", in `buffer`, which is returned. */
+const char *pw_report_number(char buffer[PW_NUMBER_MAX], struct pw_value value, int decimals);
+/* The findings of the summary's `warnings`; returns how many. */
+size_t pw_report_warnings(const struct pw_summary *summary, struct pw_document *document);
+
+#endif

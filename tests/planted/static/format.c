@@ -1,0 +1,2 @@
+/* A planted fault: not as clang-format writes it. */
+int  planted( void ){return 1 ;}

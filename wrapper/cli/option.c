@@ -1,0 +1,331 @@
+#include "wrapper/cli/option.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "core/json.h"
+#include "core/str.h"
+
+void pw_option_describe_range(const struct pw_option *option, char *buffer, size_t size)
+{
+    snprintf(buffer, size, "a %snumber%s%s from %.15g to %.15g",
+             option->type == PW_OPTION_UNSIGNED ? "whole " : "", option->unit ? " of " : "",
+             option->unit ? option->unit : "", option->min, option->max);
+}
+
+static int refuse_number(const struct pw_option *option, const char *text, struct pw_err *err)
+{
+    char range[128];
+    pw_option_describe_range(option, range, sizeof range);
+    return pw_err_set(err, PW_ERR_USAGE, "option --%s: `%s` is not %s", option->name, text, range);
+}
+
+/* strtod() takes blanks, hexadecimal, "inf" and "nan" too: a decimal number has none of their letters. */
+static int read_number(const struct pw_option *option, const char *text, double *ret_number,
+                       struct pw_err *err)
+{
+    bool whole = option->type == PW_OPTION_UNSIGNED;
+    char *end = NULL;
+    double number = strtod(text, &end);
+    if (!*text || strspn(text, whole ? "0123456789" : "0123456789.eE+-") != strlen(text) || *end ||
+        !isfinite(number) || number < option->min || number > option->max) {
+        return refuse_number(option, text, err);
+    }
+    *ret_number = number;
+    return 0;
+}
+
+static int refuse_codes(const struct pw_option *option, const char *text, struct pw_err *err)
+{
+    pw_err_set(err, PW_ERR_USAGE, "option --%s: `%s` is not a list of return codes", option->name,
+               text);
+    return pw_err_remedy(err, "give codes from 1 to 255 and ranges of them: --%s=1,64-78",
+                         option->name);
+}
+
+static bool read_code(const char **at, unsigned *ret_code)
+{
+    unsigned code = 0;
+    size_t digits = strspn(*at, "0123456789");
+    for (size_t i = 0; i < digits && code <= 255; i++) {
+        code = code * 10 + (unsigned)((*at)[i] - '0');
+    }
+    if (digits == 0 || code < 1 || code > 255) {
+        return false;
+    }
+    *at += digits;
+    *ret_code = code;
+    return true;
+}
+
+static int read_codes(const struct pw_option *option, const char *text,
+                      struct pw_option_codes *ret_codes, struct pw_err *err)
+{
+    struct pw_option_codes codes = {.given = true};
+    for (const char *at = text;;) {
+        unsigned first = 0, last = 0;
+        if (!read_code(&at, &first)) {
+            return refuse_codes(option, text, err);
+        }
+        last = first;
+        if (*at == '-') {
+            at++;
+            if (!read_code(&at, &last) || last < first) {
+                return refuse_codes(option, text, err);
+            }
+        }
+        memset(codes.code + first, 1, last - first + 1);
+        if (!*at) {
+            break;
+        }
+        if (*at++ != ',') {
+            return refuse_codes(option, text, err);
+        }
+    }
+    *ret_codes = codes;
+    return 0;
+}
+
+static int check_string(const struct pw_option *option, const char *text, struct pw_err *err)
+{
+    if (option->check) {
+        return option->check(text, err) == 0 ? 0 : pw_err_prefix(err, "option --%s", option->name);
+    }
+    if (!*text) {
+        return pw_err_set(err, PW_ERR_USAGE, "option --%s: the value is empty", option->name);
+    }
+    return 0;
+}
+
+/* Sets the option's value from `text`; NULL: what it is without an argument. */
+static int store(const struct pw_option *option, const char *text, void *target, struct pw_err *err)
+{
+    void *place = (char *)target + option->offset;
+    double number = NAN;
+    switch (option->type) {
+    case PW_OPTION_FLAG:
+        *(bool *)place = true;
+        return 0;
+    case PW_OPTION_UNSIGNED:
+    case PW_OPTION_NUMBER:
+        if (read_number(option, text, &number, err) != 0) {
+            return -1;
+        }
+        if (option->type == PW_OPTION_NUMBER) {
+            *(double *)place = number;
+        } else {
+            *(unsigned *)place = (unsigned)number; /* no table allows more than an unsigned holds */
+        }
+        return 0;
+    case PW_OPTION_STRING:
+        if (check_string(option, text, err) != 0) {
+            return -1;
+        }
+        *(const char **)place = text;
+        return 0;
+    case PW_OPTION_CODES:
+        if (!text) {
+            *(struct pw_option_codes *)place = (struct pw_option_codes){.all = true};
+            return 0;
+        }
+        return read_codes(option, text, place, err);
+    }
+    return pw_err_set(err, PW_ERR_INTERNAL, "option --%s has an unknown type", option->name);
+}
+
+static int store_default(const struct pw_option *option, void *target, struct pw_err *err)
+{
+    void *place = (char *)target + option->offset;
+    if (option->initial) {
+        return store(option, option->initial, target, err);
+    }
+    switch (option->type) {
+    case PW_OPTION_FLAG:
+        *(bool *)place = false;
+        break;
+    case PW_OPTION_UNSIGNED:
+        *(unsigned *)place = 0;
+        break;
+    case PW_OPTION_NUMBER:
+        *(double *)place = NAN;
+        break;
+    case PW_OPTION_STRING:
+        *(const char **)place = NULL;
+        break;
+    case PW_OPTION_CODES:
+        *(struct pw_option_codes *)place = (struct pw_option_codes){0};
+        break;
+    }
+    return 0;
+}
+
+/* The only option that `name` is the beginning of: what was meant by an abbreviation. */
+static const char *find_completion(const struct pw_option_set *set, const char *name)
+{
+    const char *found = NULL;
+    for (size_t i = 0; i < set->count; i++) {
+        if (strncmp(set->options[i].name, name, strlen(name)) == 0) {
+            if (found) {
+                return NULL;
+            }
+            found = set->options[i].name;
+        }
+    }
+    return found;
+}
+
+static int refuse_unknown(const struct pw_option_set *set, const char *name, struct pw_err *err)
+{
+    const char *names[PW_OPTIONS_MAX + 1] = {NULL};
+    for (size_t i = 0; i < set->count; i++) {
+        names[i] = set->options[i].name;
+    }
+    const char *nearest = pw_nearest_name(name, names);
+    if (!nearest && *name) {
+        nearest = find_completion(set, name);
+    }
+    pw_err_set(err, PW_ERR_USAGE, "unknown option --%s", name);
+    if (nearest) {
+        return pw_err_remedy(err, "did you mean --%s?", nearest);
+    }
+    return pw_err_remedy(err, "--help lists all options");
+}
+
+struct reader {
+    const struct pw_option_set *set;
+    int argc, at; /* `at`: the word that is read now */
+    char *const *argv;
+    void *target;
+    struct pw_parsed *parsed;
+};
+
+static int take_option(struct reader *reader, const struct pw_option *option, const char *text,
+                       struct pw_err *err)
+{
+    bool wants = option->type != PW_OPTION_FLAG && option->type != PW_OPTION_CODES;
+    if (wants && !text) {
+        /* `--` is taken for what it nearly always is: a forgotten value. `--name=--` is possible. */
+        if (reader->at + 1 >= reader->argc || strcmp(reader->argv[reader->at + 1], "--") == 0) {
+            return pw_err_set(err, PW_ERR_USAGE, "option --%s needs a value (%s)", option->name,
+                              option->argument);
+        }
+        text = reader->argv[++reader->at];
+    }
+    if (option->type == PW_OPTION_FLAG && text) {
+        return pw_err_set(err, PW_ERR_USAGE, "option --%s takes no value", option->name);
+    }
+    reader->parsed->given[option - reader->set->options] = true;
+    reader->parsed->stopped = option->stops;
+    return store(option, text, reader->target, err);
+}
+
+static int take_long(struct reader *reader, const char *word, struct pw_err *err)
+{
+    char name[64];
+    size_t length = strcspn(word, "=");
+    const char *value = word[length] == '=' ? word + length + 1 : NULL;
+    snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name), word);
+    for (size_t i = 0; i < reader->set->count; i++) {
+        if (strcmp(reader->set->options[i].name, name) == 0) {
+            return take_option(reader, &reader->set->options[i], value, err);
+        }
+    }
+    return refuse_unknown(reader->set, name, err);
+}
+
+/* `-qn5`: flags one after the other; the first option with a value takes what is left of the word. */
+static int take_short(struct reader *reader, const char *letters, struct pw_err *err)
+{
+    for (; *letters && !reader->parsed->stopped; letters++) {
+        const struct pw_option *option = NULL;
+        for (size_t i = 0; i < reader->set->count && !option; i++) {
+            option = reader->set->options[i].letter == *letters ? &reader->set->options[i] : NULL;
+        }
+        if (!option) {
+            pw_err_set(err, PW_ERR_USAGE, "unknown option -%c", *letters);
+            return pw_err_remedy(err, "--help lists all options");
+        }
+        if (option->type != PW_OPTION_FLAG) {
+            return take_option(reader, option, letters[1] ? letters + 1 : NULL, err);
+        }
+        if (take_option(reader, option, NULL, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int pw_options_parse(const struct pw_option_set *set, int argc, char *const *argv, void *target,
+                     struct pw_parsed *ret_parsed, struct pw_err *err)
+{
+    struct pw_parsed parsed = {.rest = -1, .stray = -1};
+    struct reader reader = {
+        .set = set, .argc = argc, .argv = argv, .target = target, .parsed = &parsed};
+    for (size_t i = 0; i < set->count; i++) {
+        if (store_default(&set->options[i], target, err) != 0) {
+            return -1;
+        }
+    }
+    for (; reader.at < argc && !parsed.stopped; reader.at++) {
+        const char *word = argv[reader.at];
+        int failed = 0;
+        if (strcmp(word, "--") == 0) {
+            parsed.rest = reader.at + 1;
+            break;
+        }
+        if (word[0] != '-' || !word[1]) {
+            if (parsed.operand_count == set->operands) {
+                parsed.stray = reader.at;
+                break;
+            }
+            parsed.operands[parsed.operand_count++] = word;
+        } else if (word[1] == '-') {
+            failed = take_long(&reader, word + 2, err);
+        } else {
+            failed = take_short(&reader, word + 1, err);
+        }
+        if (failed) {
+            return -1;
+        }
+    }
+    *ret_parsed = parsed;
+    return 0;
+}
+
+static json_t *value_to_json(const struct pw_option *option, const void *target)
+{
+    const void *place = (const char *)target + option->offset;
+    switch (option->type) {
+    case PW_OPTION_FLAG:
+        return json_boolean(*(const bool *)place);
+    case PW_OPTION_UNSIGNED:
+        return json_integer(*(const unsigned *)place);
+    case PW_OPTION_NUMBER:
+        return pw_json_number(pw_value_of(*(const double *)place), false);
+    case PW_OPTION_STRING:
+        return pw_json_string_or_null(*(const char *const *)place);
+    case PW_OPTION_CODES:
+        break; /* decides about the exit status, not about the measurement */
+    }
+    return NULL;
+}
+
+json_t *pw_options_profile(const struct pw_option_set *set, const void *target, struct pw_err *err)
+{
+    json_t *profile = json_object();
+    bool failed = !profile;
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->options[i].profile_key) {
+            pw_json_put(profile, set->options[i].profile_key,
+                        value_to_json(&set->options[i], target), &failed);
+        }
+    }
+    if (failed) {
+        json_decref(profile);
+        pw_err_memory(err);
+        return NULL;
+    }
+    return profile;
+}

@@ -1,0 +1,139 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "wrapper/cli/run_options.h"
+
+const char *pw_find_shell_syntax(const char *line)
+{
+    char quote = '\0';
+    for (const char *c = line; *c; c++) {
+        bool name_follows = c[1] == '(' || c[1] == '{' || c[1] == '_' ||
+                            (c[1] >= 'A' && c[1] <= 'Z') || (c[1] >= 'a' && c[1] <= 'z');
+        if (*c == '\\' && quote != '\'' && c[1]) {
+            c++;
+        } else if (quote == *c) {
+            quote = '\0';
+        } else if (!quote && (*c == '\'' || *c == '"')) {
+            quote = *c;
+        } else if (quote != '\'' && (*c == '`' || (*c == '$' && name_follows))) {
+            return c;
+        } else if (!quote && strchr("<>|&;", *c)) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+static int pick_command(const struct pw_run_options *options, char *const *command,
+                        struct pw_owned_plan *owned, struct pw_err *err)
+{
+    if ((command != NULL) + (options->cmd != NULL) + (options->shell != NULL) > 1) {
+        return pw_err_set(err, PW_ERR_USAGE,
+                          "more than one command: give one of -- CMD, --cmd and --shell");
+    }
+    if (options->cmd) {
+        owned->plan.argv = NULL;
+        if (pw_split_words(options->cmd, &owned->words, err) != 0) {
+            return pw_err_prefix(err, "option --cmd");
+        }
+        owned->plan.argv = owned->words;
+    } else if (options->shell) {
+        static char shell[] = "/bin/sh", from_string[] = "-c";
+        /* exec takes the words without const, but does not write to them. */
+        char *const shell_argv[] = {shell, from_string, (char *)options->shell, NULL};
+        memcpy(owned->shell_argv, shell_argv, sizeof shell_argv);
+        owned->plan.argv = owned->shell_argv;
+    } else if (command && command[0]) {
+        owned->plan.argv = command;
+    } else {
+        pw_err_set(err, PW_ERR_USAGE, command ? "no command after --" : "no command given");
+        return pw_err_remedy(err, "put it behind the options: perfwrap -n 10 -- CMD ARGS");
+    }
+    pw_str_add_command(&owned->command_text, owned->plan.argv);
+    owned->plan.command_text = owned->command_text.text;
+    return owned->command_text.failed ? pw_err_memory(err) : 0;
+}
+
+static void pick_output(const char *output, struct pw_plan *plan)
+{
+    static const struct {
+        const char *name;
+        enum pw_output_mode mode;
+    } modes[] = {{"null", PW_OUTPUT_NULL},
+                 {"inherit", PW_OUTPUT_INHERIT},
+                 {"tail", PW_OUTPUT_TAIL}};
+    plan->output_mode = PW_OUTPUT_FILE;
+    plan->output_file = output;
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        if (strcmp(output, modes[i].name) == 0) {
+            plan->output_mode = modes[i].mode;
+            plan->output_file = NULL;
+        }
+    }
+}
+
+static bool is_given(const struct pw_parsed *parsed, const char *name)
+{
+    for (size_t i = 0; i < pw_run_option_set.count; i++) {
+        if (strcmp(pw_run_option_set.options[i].name, name) == 0) {
+            return parsed->given[i];
+        }
+    }
+    return false;
+}
+
+int pw_plan_make(const struct pw_run_options *options, const struct pw_parsed *parsed,
+                 char *const *command, struct pw_owned_plan *ret_plan, struct pw_err *err)
+{
+    struct pw_plan *plan = &ret_plan->plan;
+    if (pick_command(options, command, ret_plan, err) != 0) {
+        return -1;
+    }
+    bool until_ci = !isnan(options->until_ci_pct);
+    if (until_ci && options->iterations > options->max_iterations) {
+        return pw_err_set(err, PW_ERR_USAGE, "--iterations %u is more than --max-iterations %u",
+                          options->iterations, options->max_iterations);
+    }
+    ret_plan->profile = pw_options_profile(&pw_run_option_set, options, err);
+    if (!ret_plan->profile) {
+        return -1;
+    }
+    pick_output(options->output, plan);
+    plan->concurrency = options->concurrency;
+    plan->iterations = options->iterations;
+    plan->warmup = options->warmup;
+    plan->iterations_given = is_given(parsed, "iterations");
+    plan->max_iterations = options->max_iterations;
+    plan->max_time_sec = isnan(options->max_time_sec) ? 0 : options->max_time_sec;
+    plan->until_ci_pct = until_ci ? options->until_ci_pct : 0;
+    plan->timeout_sec = options->timeout_sec;
+    plan->kill_grace_ms = options->kill_grace_ms;
+    plan->keep_orphans = options->keep_orphans;
+    plan->ignore_all_failures = options->ignore_failure.all;
+    plan->ignored_codes = options->ignore_failure.given ? options->ignore_failure.code : NULL;
+    plan->stdout_is_reserved = options->json;
+    plan->input_file = options->input;
+    plan->out_dir = options->out_dir;
+    plan->profile_name = options->profile_name;
+    plan->profile_phase = options->profile_phase;
+    plan->probe_interval_ms = options->probe_interval_ms;
+    plan->probe_budget_pct = options->probe_budget_pct;
+    plan->pss = options->pss;
+    plan->top_attach = options->top_attach;
+    plan->top_interval_ms = options->top_interval_ms;
+    plan->vmmap_snapshots = options->vmmap_snapshots;
+    plan->setup = options->setup;
+    plan->prepare = options->prepare;
+    plan->conclude = options->conclude;
+    plan->cleanup = options->cleanup;
+    plan->profile = ret_plan->profile;
+    return 0;
+}
+
+void pw_plan_done(struct pw_owned_plan *plan)
+{
+    json_decref(plan->profile);
+    free(plan->words);
+    pw_str_done(&plan->command_text);
+    *plan = PW_OWNED_PLAN_INIT;
+}

@@ -1,0 +1,56 @@
+/* The options of `perfwrap run`, and the plan that they make. */
+#ifndef PW_CLI_RUN_OPTIONS_H
+#define PW_CLI_RUN_OPTIONS_H
+
+#include <stdbool.h>
+#include "core/err.h"
+#include "core/str.h"
+#include "wrapper/cli/option.h"
+#include "wrapper/run/plan.h"
+
+/* One field an option; what each means stands in the table in run_options.c. */
+struct pw_run_options {
+    const char *cmd, *shell;
+    const char *profile_name, *profile_phase;
+    unsigned concurrency, warmup, iterations, max_iterations;
+    double max_time_sec, until_ci_pct;
+    double timeout_sec, kill_grace_ms;
+    const char *output, *input;
+    bool keep_orphans;
+    struct pw_option_codes ignore_failure;
+    const char *setup, *prepare, *conclude, *cleanup;
+    double probe_interval_ms, probe_budget_pct, top_interval_ms;
+    bool pss, top_attach, vmmap_snapshots;
+    const char *out_dir;
+    bool json, quiet, no_color;
+    double monitor_sleep_ms, otel_flush_wait_ms, xctrace_time_limit_sec;
+    bool xctrace_capture;
+    unsigned xctrace_hotspots_limit;
+    bool help, version;
+};
+
+extern const struct pw_option_set pw_run_option_set;
+
+/*
+ * A plan with what it owns. Start with a zeroed one; pw_plan_done() also after a failure. The options and
+ * the argument vector must outlive it.
+ */
+struct pw_owned_plan {
+    struct pw_plan plan;
+    char *shell_argv[4];
+    char **words; /* of --cmd */
+    struct pw_str command_text;
+    json_t *profile;
+};
+#define PW_OWNED_PLAN_INIT ((struct pw_owned_plan){.command_text = PW_STR_INIT})
+
+/* `command`: the NULL-terminated words after `--`, NULL if there was none. Errors: PW_ERR_USAGE. */
+int pw_plan_make(const struct pw_run_options *options, const struct pw_parsed *parsed,
+                 char *const *command, struct pw_owned_plan *ret_plan, struct pw_err *err);
+void pw_plan_done(struct pw_owned_plan *plan);
+
+/* The first thing in `line`, outside of quotes, that only a shell would understand (`>`, `|`, `&&`, `$(`,
+ * `$HOME` …): points into `line`, NULL if there is none. */
+const char *pw_find_shell_syntax(const char *line);
+
+#endif

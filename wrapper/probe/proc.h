@@ -1,0 +1,61 @@
+/*
+ * The mounted /proc as wrapper/probe/tree.c uses it: opening files below it, descriptors that are kept within
+ * a bound, and the parent of every process where the kernel does not list children. For wrapper/probe
+ * alone; its life cycle, pw_proc_open() and pw_proc_close(), is in wrapper/probe/tree.h.
+ *
+ * Threads: one at a time.
+ */
+#ifndef PW_PROBE_PROC_H
+#define PW_PROBE_PROC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "core/value.h"
+#include "wrapper/probe/proc_file.h"
+#include "wrapper/probe/tree.h"
+
+enum pw_proc_source { PW_PROC_CHILDREN, PW_PROC_SCAN, PW_PROC_NONE };
+
+struct pw_proc {
+    int root_fd;
+    enum pw_proc_source source;
+    enum pw_absence absence;   /* why it is PW_PROC_NONE */
+    bool fd_size_counts;       /* st_size of /proc/PID/fd may be the number of entries (Linux 6.2) */
+    bool has_rollup;           /* smaps_rollup (Linux 4.14) */
+    unsigned kept, kept_limit; /* descriptors */
+    int64_t ns_per_tick;
+    uint64_t page_bytes;
+    struct pw_proc_link {
+        pid_t parent, child;
+    } *links; /* PW_PROC_SCAN: of all processes, sorted by parent */
+    size_t link_count, link_capacity;
+};
+
+/* Opens `path` below the root of /proc, close-on-exec. *ret_fd is the caller's to close. */
+enum pw_proc_outcome pw_proc_open_file(const struct pw_proc *proc, const char *path, int flags,
+                                       int *ret_fd);
+
+/* A descriptor to use for a while: one that is kept for the next time, or a fresh one. */
+struct pw_proc_borrowed {
+    int fd;
+    bool is_kept;
+};
+#define PW_PROC_BORROWED_AUTO                                                                      \
+    __attribute__((cleanup(pw_proc_give_back))) struct pw_proc_borrowed
+/* Uses *kept if it is >= 0. Else opens `path`, and keeps the descriptor in *kept if there is room. Give it
+ * back in any case, after a failure too; *kept need not exist any more then. */
+enum pw_proc_outcome pw_proc_borrow(struct pw_proc *proc, int *kept, const char *path, int flags,
+                                    struct pw_proc_borrowed *ret_borrowed);
+void pw_proc_give_back(struct pw_proc_borrowed *borrowed);
+/* Closes a kept descriptor; does nothing for -1. */
+void pw_proc_keep_no_more(struct pw_proc *proc, int *kept);
+
+/* Reads the parent of every process anew. */
+void pw_proc_scan(struct pw_proc *proc);
+/* Calls `visit` for each process whose parent was `parent` in the last scan. */
+void pw_proc_scanned_children(const struct pw_proc *proc, pid_t parent,
+                              void (*visit)(void *context, pid_t pid), void *context);
+
+#endif

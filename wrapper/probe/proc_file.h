@@ -1,0 +1,71 @@
+/*
+ * Readers of single /proc files. Each format has one parser that works on text, so that it can be tested
+ * and fuzzed, and one reader that fills it from a descriptor. What belongs together over files and over time
+ * is not here, see wrapper/probe/tree.h.
+ *
+ * A descriptor may be read again and again: the readers use pread(2) from offset 0, and the kernel makes
+ * the text anew each time. No function allocates. Nothing here keeps state; any thread may call it.
+ * Texts that the kernel would not write are refused or read as far as they make sense, never beyond their end.
+ * Source: proc(5); Documentation/filesystems/proc.rst of the kernel.
+ */
+#ifndef PW_PROBE_PROC_FILE_H
+#define PW_PROBE_PROC_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum pw_proc_outcome {
+    PW_PROC_OK,
+    PW_PROC_GONE,   /* ESRCH, ENOENT: the process has ended (or the file does not exist) */
+    PW_PROC_DENIED, /* EACCES, EPERM */
+    PW_PROC_FAILED, /* anything else: no descriptor left, a text that makes no sense, … */
+};
+/* The outcome that an errno means. */
+enum pw_proc_outcome pw_proc_outcome_of(int sys);
+
+/* What is used of /proc/PID/stat. Times are in clock ticks, sysconf(_SC_CLK_TCK). */
+struct pw_proc_stat {
+    pid_t pid;  /* field 1 */
+    char state; /* field 3: R S D T t I, Z zombie, X dead */
+    pid_t ppid; /* field 4 */
+    uint64_t utime_ticks, stime_ticks;   /* fields 14, 15: of all threads, ended ones too */
+    uint64_t cutime_ticks, cstime_ticks; /* fields 16, 17: of descendants that were waited for */
+    uint64_t threads;                    /* field 20; a zombie whose threads all ended has 1 */
+    uint64_t starttime_ticks;            /* field 22: since boot; with the pid, names a process */
+    uint64_t rss_pages;                  /* field 24 */
+};
+bool pw_proc_stat_parse(const char *text, size_t length, struct pw_proc_stat *ret_stat);
+/* A process that ended gives PW_PROC_GONE. */
+enum pw_proc_outcome pw_proc_stat_read(int fd, struct pw_proc_stat *ret_stat);
+
+/* Takes the next pid of a /proc/PID/task/TID/children text, where each is followed by a space. False, and
+ * *cursor at the start of what is left, if no whole one remains. */
+bool pw_proc_pid_next(const char **cursor, const char *end, pid_t *ret_pid);
+/* Calls `visit` for each child; a thread that ended has none. */
+enum pw_proc_outcome pw_proc_children_read(int fd, void (*visit)(void *context, pid_t pid),
+                                           void *context);
+
+/* What is used of /proc/PID/smaps_rollup. The file has the sums of all mappings. */
+struct pw_proc_rollup {
+    uint64_t pss_bytes;       /* Pss: each page divided by the number of processes that map it */
+    bool has_footprint;       /* false before Linux 5.3, which lacks the parts of Pss */
+    uint64_t footprint_bytes; /* Pss_Anon + Pss_Shmem + SwapPss */
+};
+bool pw_proc_rollup_parse(const char *text, size_t length, struct pw_proc_rollup *ret_rollup);
+enum pw_proc_outcome pw_proc_rollup_read(int fd, struct pw_proc_rollup *ret_rollup);
+
+/* Calls `visit` for each entry of a directory whose name is a number: the processes of /proc, the threads
+ * of /proc/PID/task, the descriptors of /proc/PID/fd. Begins anew with each call. */
+enum pw_proc_outcome pw_proc_numbers_read(int dir_fd, void (*visit)(void *context, pid_t number),
+                                          void *context);
+
+/* Reads the file `path`, relative to `dir_fd` as openat(2) does, into `buffer` of `size` bytes and puts a
+ * NUL behind; what does not fit is left out. Returns the length, or -1 and errno. */
+ssize_t pw_proc_text_read(int dir_fd, const char *path, char *buffer, size_t size);
+/* The text behind "<name>:" and blanks, at the start of a line of the NUL-terminated `text`, as meminfo,
+ * cpuinfo, status and smaps_rollup have it; it ends with the line. NULL if there is none. */
+const char *pw_proc_line_find(const char *text, const char *name);
+
+#endif

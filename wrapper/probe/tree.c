@@ -1,0 +1,517 @@
+/*
+ * How a sample is taken. The tree's processes stand in one array in the order in which they were found, and a
+ * sample visits them in that order: stat first, then the list of children, of which the unknown ones go to
+ * the array's end and are visited in the same sample. A process is found through an ancestor, and gets a
+ * new parent only among its ancestors (the warden, or a subreaper of the target's own), so the order has
+ * this property: every process stands behind all that can ever wait for it.
+ *
+ * CPU time. While a process exists, also as a zombie, its own time is in its stat; when it is waited for,
+ * that moves to cutime and cstime of whoever waited; if its parent ignores SIGCHLD it vanishes. Two
+ * sums, neither of which is ever above the truth:
+ *   snapshot: own and waited-for time of all processes, and the warden's waited-for time. As whoever may
+ *             wait is read before those it may wait for, a time that moves meanwhile is missed for one
+ *             sample, never counted twice. The kernel adds the time to the parent's just before it removes
+ *             the child, which then has state X: those are left out here. Times lost to an ignored SIGCHLD
+ *             are missing.
+ *   followed: the own time of every process up to when it was last read. Misses what a process did after
+ *             that, and processes that no sample saw.
+ * The tree's CPU time is the largest value that either of them ever had, so it never decreases. Each process
+ * gives its times in whole ticks, cut off: up to one tick too little in each of the fields.
+ */
+#include "wrapper/probe/tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "core/file.h"
+#include "core/limits.h"
+#include "wrapper/probe/proc.h"
+#include "wrapper/probe/proc_file.h"
+
+enum { PATH_BYTES = 64, FIRST_CAPACITY = 16, SLOTS_PER_PROCESS = 2 };
+
+struct process {
+    pid_t pid;
+    bool is_root, seen, gone;
+    int stat_fd, children_fd; /* kept, or -1 */
+    uint64_t starttime_ticks; /* if seen */
+    uint64_t own_ticks;       /* user and system time when last read */
+};
+
+struct pw_tree {
+    struct pw_proc *proc;
+    struct process warden;
+    int root_fds_fd; /* the worker's /proc/PID/fd, kept, or -1 */
+    struct process *processes;
+    size_t count, capacity;
+    uint32_t *slots;   /* hash table by pid: index into `processes` plus 1, 0 for free */
+    size_t slot_count; /* a power of two */
+    bool denied;       /* something was there, but not ours to read */
+    uint64_t seen, missed, skipped;
+    uint64_t warden_ticks, root_ticks, followed_ticks, tree_ticks;
+};
+
+/* One sample while it is taken. */
+struct look {
+    struct pw_tree *tree;
+    struct pw_tree_sample *sample;
+    unsigned want;
+    uint64_t snapshot_ticks;
+    uint64_t skipped;        /* for want of room */
+    uint64_t listed;         /* children of the process that is being visited */
+    int task_fd;             /* /proc/PID/task of the process that is being visited */
+    uint64_t thread_pages;   /* RSS that its threads report; they share it */
+    uint64_t rollups;        /* smaps_rollup files that were read */
+    bool rollup_denied, rollup_without_footprint;
+    uint64_t pss_bytes, footprint_bytes;
+};
+
+/* The array of processes and its hash table */
+
+static size_t slot_of(const struct pw_tree *tree, pid_t pid)
+{
+    size_t mask = tree->slot_count - 1, slot = ((uint32_t)pid * UINT32_C(2654435761)) & mask;
+
+    while (tree->slots[slot] != 0 && tree->processes[tree->slots[slot] - 1].pid != pid)
+        slot = (slot + 1) & mask;
+    return slot;
+}
+
+static struct process *find(const struct pw_tree *tree, pid_t pid)
+{
+    uint32_t index = tree->slots[slot_of(tree, pid)];
+
+    return index == 0 ? NULL : &tree->processes[index - 1];
+}
+
+static void fill_slots(struct pw_tree *tree)
+{
+    memset(tree->slots, 0, tree->slot_count * sizeof *tree->slots);
+    for (size_t i = 0; i < tree->count; i++)
+        tree->slots[slot_of(tree, tree->processes[i].pid)] = (uint32_t)(i + 1);
+}
+
+static bool grow(struct pw_tree *tree)
+{
+    size_t capacity = tree->capacity ? tree->capacity * 2 : FIRST_CAPACITY;
+    struct process *processes = reallocarray(tree->processes, capacity, sizeof *processes);
+
+    if (processes == NULL)
+        return false;
+    tree->processes = processes;
+    uint32_t *slots = reallocarray(tree->slots, capacity * SLOTS_PER_PROCESS, sizeof *slots);
+    if (slots == NULL)
+        return false;
+    tree->slots = slots;
+    tree->slot_count = capacity * SLOTS_PER_PROCESS;
+    tree->capacity = capacity;
+    fill_slots(tree);
+    return true;
+}
+
+static void process_init(struct process *process, pid_t pid)
+{
+    *process = (struct process){.pid = pid, .stat_fd = -1, .children_fd = -1};
+}
+
+/* Puts a process at the end, also in place of one that is gone and had the same pid. */
+static bool add(struct pw_tree *tree, pid_t pid)
+{
+    if (tree->count >= PW_LIMIT_TREE_PROCESSES || (tree->count == tree->capacity && !grow(tree)))
+        return false;
+    size_t slot = slot_of(tree, pid);
+    process_init(&tree->processes[tree->count++], pid);
+    tree->slots[slot] = (uint32_t)tree->count;
+    return true;
+}
+
+static void forget(struct pw_tree *tree, struct process *process)
+{
+    process->gone = true;
+    pw_proc_keep_no_more(tree->proc, &process->stat_fd);
+    pw_proc_keep_no_more(tree->proc, &process->children_fd);
+    if (process->is_root)
+        pw_proc_keep_no_more(tree->proc, &tree->root_fds_fd);
+}
+
+/* Keeps the order: the CPU sums depend on it. */
+static void remove_gone(struct pw_tree *tree)
+{
+    size_t left = 0;
+
+    for (size_t i = 0; i < tree->count; i++) {
+        if (!tree->processes[i].gone)
+            tree->processes[left++] = tree->processes[i];
+    }
+    if (left == tree->count)
+        return;
+    tree->count = left;
+    fill_slots(tree);
+}
+
+/* Children */
+
+static void found_child(void *context, pid_t pid)
+{
+    struct look *look = context;
+    const struct process *known = find(look->tree, pid);
+
+    look->listed++;
+    if (pid == look->tree->warden.pid || (known != NULL && !known->gone))
+        return;
+    if (!add(look->tree, pid))
+        look->skipped++;
+}
+
+static void visit_thread_children(void *context, pid_t tid)
+{
+    struct look *look = context;
+    char path[PATH_BYTES];
+
+    snprintf(path, sizeof path, "%d/children", tid);
+    PW_FD_AUTO fd = openat(look->task_fd, path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0)
+        (void)pw_proc_children_read(fd, found_child, look);
+}
+
+static void visit_threads(struct look *look, pid_t pid, void (*visit)(void *context, pid_t tid))
+{
+    char path[PATH_BYTES];
+    PW_FD_AUTO fd = -1;
+
+    snprintf(path, sizeof path, "%d/task", pid);
+    if (pw_proc_open_file(look->tree->proc, path, O_DIRECTORY, &fd) != PW_PROC_OK)
+        return;
+    look->task_fd = fd;
+    (void)pw_proc_numbers_read(fd, visit, look);
+}
+
+/* Adds what is not known yet, counts all in look->listed. May move the array that `process` is in. Lists that
+ * cannot be read are those of processes that just ended; their children are found elsewhere, or later. */
+static void visit_children(struct look *look, struct process *process, uint64_t threads)
+{
+    struct pw_proc *proc = look->tree->proc;
+    char path[PATH_BYTES];
+
+    look->listed = 0;
+    if (proc->source == PW_PROC_SCAN) {
+        pw_proc_scanned_children(proc, process->pid, found_child, look);
+        return;
+    }
+    /* A child is listed at the thread that forked it. */
+    if (threads > 1) {
+        visit_threads(look, process->pid, visit_thread_children);
+        return;
+    }
+    snprintf(path, sizeof path, "%d/task/%d/children", process->pid, process->pid);
+    PW_PROC_BORROWED_AUTO file;
+    if (pw_proc_borrow(proc, &process->children_fd, path, 0, &file) == PW_PROC_OK)
+        (void)pw_proc_children_read(file.fd, found_child, look);
+}
+
+/* Numbers of one process */
+
+static enum pw_proc_outcome read_stat(struct pw_proc *proc, struct process *process,
+                                      struct pw_proc_stat *ret_stat)
+{
+    char path[PATH_BYTES];
+    PW_PROC_BORROWED_AUTO file;
+
+    snprintf(path, sizeof path, "%d/stat", process->pid);
+    enum pw_proc_outcome outcome = pw_proc_borrow(proc, &process->stat_fd, path, 0, &file);
+    return outcome == PW_PROC_OK ? pw_proc_stat_read(file.fd, ret_stat) : outcome;
+}
+
+static void read_thread_pages(void *context, pid_t tid)
+{
+    struct look *look = context;
+    struct pw_proc_stat stat;
+    char path[PATH_BYTES];
+
+    snprintf(path, sizeof path, "%d/stat", tid);
+    PW_FD_AUTO fd = openat(look->task_fd, path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && pw_proc_stat_read(fd, &stat) == PW_PROC_OK &&
+        stat.rss_pages > look->thread_pages)
+        look->thread_pages = stat.rss_pages;
+}
+
+/* A process whose first thread has ended before the others is a zombie by its state, and /proc/PID/stat
+ * says that it has no memory; its other threads know better. */
+static uint64_t rss_pages(struct look *look, const struct pw_proc_stat *stat)
+{
+    if (stat->state != 'Z')
+        return stat->rss_pages;
+    look->thread_pages = 0;
+    visit_threads(look, stat->pid, read_thread_pages);
+    return look->thread_pages;
+}
+
+static void count_descriptor(void *context, pid_t descriptor)
+{
+    (void)descriptor;
+    ++*(uint64_t *)context;
+}
+
+static struct pw_value count_fds(struct pw_tree *tree, pid_t pid)
+{
+    char path[PATH_BYTES];
+    struct stat dir;
+    uint64_t count = 0;
+    PW_PROC_BORROWED_AUTO file;
+
+    snprintf(path, sizeof path, "%d/fd", pid);
+    enum pw_proc_outcome outcome =
+        pw_proc_borrow(tree->proc, &tree->root_fds_fd, path, O_DIRECTORY, &file);
+    if (outcome == PW_PROC_OK && tree->proc->fd_size_counts && fstat(file.fd, &dir) == 0 &&
+        dir.st_size > 0)
+        return pw_value_of((double)dir.st_size);
+    /* Older kernels say 0. */
+    if (outcome == PW_PROC_OK)
+        outcome = pw_proc_numbers_read(file.fd, count_descriptor, &count);
+    if (outcome == PW_PROC_OK)
+        return pw_value_of((double)count);
+    return pw_value_absent(outcome == PW_PROC_DENIED ? PW_ABSENT_NO_PERMISSION
+                                                     : PW_ABSENT_NO_SAMPLES);
+}
+
+/* Not from a kept descriptor: that would stay with the memory that the process had before an exec. */
+static void add_rollup(struct look *look, pid_t pid)
+{
+    char path[PATH_BYTES];
+    PW_FD_AUTO fd = -1;
+    struct pw_proc_rollup rollup;
+
+    snprintf(path, sizeof path, "%d/smaps_rollup", pid);
+    enum pw_proc_outcome outcome = pw_proc_open_file(look->tree->proc, path, 0, &fd);
+    if (outcome == PW_PROC_OK)
+        outcome = pw_proc_rollup_read(fd, &rollup);
+    if (outcome == PW_PROC_DENIED)
+        look->rollup_denied = true;
+    if (outcome != PW_PROC_OK)
+        return;
+    look->rollups++;
+    look->pss_bytes += rollup.pss_bytes;
+    look->footprint_bytes += rollup.footprint_bytes;
+    if (!rollup.has_footprint)
+        look->rollup_without_footprint = true;
+}
+
+static void add_cpu(struct look *look, struct process *process, const struct pw_proc_stat *stat)
+{
+    struct pw_tree *tree = look->tree;
+    uint64_t own = stat->utime_ticks + stat->stime_ticks;
+
+    if (own > process->own_ticks) {
+        tree->followed_ticks += own - process->own_ticks;
+        process->own_ticks = own;
+    }
+    if (stat->state != 'X')
+        look->snapshot_ticks += own + stat->cutime_ticks + stat->cstime_ticks;
+    if (process->is_root)
+        tree->root_ticks = process->own_ticks;
+}
+
+/* One sample of one process */
+
+/* True if the file of a process is missing although the process exists: a /proc mounted with hidepid. */
+static bool is_hidden(pid_t pid)
+{
+    return kill(pid, 0) == 0 || errno == EPERM;
+}
+
+/* Reads a process's stat and checks that the pid is still, or for the first time, that of a process of the
+ * tree. If it is not, the process is forgotten. */
+static bool read_process(struct pw_tree *tree, struct process *process,
+                         struct pw_proc_stat *ret_stat)
+{
+    struct pw_proc_stat stat;
+    enum pw_proc_outcome outcome = read_stat(tree->proc, process, &stat);
+    bool is_ours = outcome == PW_PROC_OK;
+
+    if (outcome == PW_PROC_DENIED)
+        tree->denied = true;
+    if (outcome == PW_PROC_DENIED || outcome == PW_PROC_FAILED)
+        return false;
+    if (is_ours && process->seen)
+        is_ours = stat.starttime_ticks == process->starttime_ticks;
+    else if (is_ours)
+        is_ours = stat.ppid == tree->warden.pid || (!process->is_root && find(tree, stat.ppid));
+    if (is_ours) {
+        if (!process->seen)
+            tree->seen++;
+        process->seen = true;
+        process->starttime_ticks = stat.starttime_ticks;
+        *ret_stat = stat;
+        return true;
+    }
+    if (outcome == PW_PROC_GONE && is_hidden(process->pid))
+        tree->denied = true;
+    else if (!process->seen && !process->is_root)
+        tree->missed++;
+    forget(tree, process);
+    return false;
+}
+
+static void visit(struct look *look, size_t index)
+{
+    struct pw_tree *tree = look->tree;
+    struct pw_tree_sample *sample = look->sample;
+    struct process *process = &tree->processes[index];
+    struct pw_proc_stat stat;
+    bool is_root = process->is_root;
+
+    if (!read_process(tree, process, &stat))
+        return;
+    add_cpu(look, process, &stat);
+    if (stat.state == 'X' || (stat.state == 'Z' && stat.threads <= 1))
+        return;
+    uint64_t rss_bytes = rss_pages(look, &stat) * tree->proc->page_bytes;
+    sample->processes++;
+    sample->threads += (uint32_t)stat.threads;
+    sample->rss_bytes += rss_bytes;
+    visit_children(look, process, stat.threads);
+    if ((look->want & PW_TREE_WANT_MAPS) && tree->proc->has_rollup)
+        add_rollup(look, stat.pid);
+    if (is_root) {
+        sample->root_rss_bytes = rss_bytes;
+        sample->direct_children = pw_value_of((double)look->listed);
+        sample->open_fds = count_fds(tree, stat.pid);
+    }
+}
+
+/* The warden has waited for the worker and for orphans; its own time is perfwrap's. */
+static void visit_warden(struct look *look)
+{
+    struct pw_tree *tree = look->tree;
+    struct pw_proc_stat stat;
+    enum pw_proc_outcome outcome = read_stat(tree->proc, &tree->warden, &stat);
+
+    if (outcome == PW_PROC_DENIED || (outcome == PW_PROC_GONE && is_hidden(tree->warden.pid)))
+        tree->denied = true;
+    if (outcome != PW_PROC_OK)
+        return;
+    tree->warden_ticks = stat.cutime_ticks + stat.cstime_ticks;
+    visit_children(look, &tree->warden, stat.threads);
+}
+
+static void set_maps(const struct look *look, struct pw_tree_sample *sample)
+{
+    enum pw_absence reason = PW_PRESENT;
+
+    if (!(look->want & PW_TREE_WANT_MAPS))
+        reason = PW_ABSENT_NOT_MEASURED;
+    else if (!look->tree->proc->has_rollup)
+        reason = PW_ABSENT_NOT_SUPPORTED;
+    else if (look->rollup_denied)
+        reason = PW_ABSENT_NO_PERMISSION;
+    else if (look->rollups == 0)
+        reason = PW_ABSENT_NO_SAMPLES;
+    sample->pss_bytes = sample->footprint_bytes = pw_value_absent(reason);
+    if (reason != PW_PRESENT)
+        return;
+    sample->pss_bytes = pw_value_of((double)look->pss_bytes);
+    sample->footprint_bytes = look->rollup_without_footprint
+                                  ? pw_value_absent(PW_ABSENT_NOT_SUPPORTED)
+                                  : pw_value_of((double)look->footprint_bytes);
+}
+
+static int64_t ns_of(const struct pw_tree *tree, uint64_t ticks)
+{
+    uint64_t limit = (uint64_t)(INT64_MAX / tree->proc->ns_per_tick);
+
+    return (int64_t)(ticks < limit ? ticks : limit) * tree->proc->ns_per_tick;
+}
+
+/* The tree as a whole */
+
+int pw_tree_open(struct pw_proc *proc, pid_t warden_pid, pid_t root_pid, struct pw_tree **ret_tree,
+                 struct pw_err *err)
+{
+    struct pw_tree *tree = calloc(1, sizeof *tree);
+
+    if (tree == NULL)
+        return pw_err_memory(err);
+    tree->proc = proc;
+    tree->root_fds_fd = -1;
+    process_init(&tree->warden, warden_pid);
+    if (!add(tree, root_pid)) {
+        pw_tree_close(tree);
+        return pw_err_memory(err);
+    }
+    tree->processes[0].is_root = true;
+    *ret_tree = tree;
+    return 0;
+}
+
+void pw_tree_close(struct pw_tree *tree)
+{
+    if (tree == NULL)
+        return;
+    for (size_t i = 0; i < tree->count; i++)
+        forget(tree, &tree->processes[i]);
+    forget(tree, &tree->warden);
+    free(tree->processes);
+    free(tree->slots);
+    free(tree);
+}
+
+enum pw_tree_outcome pw_tree_sample(struct pw_tree *tree, int64_t now_ns, unsigned want,
+                                    struct pw_tree_sample *ret_sample)
+{
+    struct pw_tree_sample sample = {
+        .at_ns = now_ns,
+        .open_fds = pw_value_absent(PW_ABSENT_NO_SAMPLES),
+        .direct_children = pw_value_absent(PW_ABSENT_NO_SAMPLES),
+    };
+    struct look look = {.tree = tree, .sample = &sample, .want = want};
+
+    if (tree->proc->source == PW_PROC_NONE)
+        return PW_TREE_GONE;
+    if (tree->proc->source == PW_PROC_SCAN)
+        pw_proc_scan(tree->proc);
+    visit_warden(&look);
+    for (size_t i = 0; i < tree->count; i++)
+        visit(&look, i);
+    remove_gone(tree);
+    if (look.skipped > tree->skipped)
+        tree->skipped = look.skipped;
+
+    look.snapshot_ticks += tree->warden_ticks;
+    if (look.snapshot_ticks > tree->tree_ticks)
+        tree->tree_ticks = look.snapshot_ticks;
+    if (tree->followed_ticks > tree->tree_ticks)
+        tree->tree_ticks = tree->followed_ticks;
+    if (sample.processes == 0)
+        return PW_TREE_GONE;
+    sample.cpu_ns = ns_of(tree, tree->tree_ticks);
+    sample.root_cpu_ns = ns_of(tree, tree->root_ticks);
+    set_maps(&look, &sample);
+    *ret_sample = sample;
+    return PW_TREE_SAMPLED;
+}
+
+uint64_t pw_tree_processes_seen(const struct pw_tree *tree)
+{
+    return tree->seen;
+}
+
+uint64_t pw_tree_missed_exits(const struct pw_tree *tree)
+{
+    return tree->missed;
+}
+
+uint64_t pw_tree_skipped(const struct pw_tree *tree)
+{
+    return tree->skipped;
+}
+
+enum pw_absence pw_tree_absence(const struct pw_tree *tree)
+{
+    if (tree->proc->source == PW_PROC_NONE)
+        return tree->proc->absence;
+    return tree->denied ? PW_ABSENT_NO_PERMISSION : PW_ABSENT_NO_SAMPLES;
+}

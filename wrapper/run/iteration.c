@@ -1,0 +1,242 @@
+#include "wrapper/run/iteration.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "core/clock.h"
+#include "core/file.h"
+#include "wrapper/run/environment.h"
+#include "wrapper/run/signals.h"
+
+/* The workers of one iteration with what they need to start. */
+struct crew {
+    size_t count;
+    struct pw_worker *workers;
+    struct pw_worker_spec *specs;
+    char **dirs; /* the workers' private folders */
+};
+
+static void crew_done(struct crew *crew)
+{
+    for (size_t i = 0; i < crew->count; i++) {
+        pw_worker_done(&crew->workers[i]);
+        pw_environment_free((char **)crew->specs[i].environment);
+        if (crew->dirs[i])
+            pw_dir_remove_tree(crew->dirs[i], NULL);
+        free(crew->dirs[i]);
+    }
+    free(crew->workers);
+    free(crew->specs);
+    free(crew->dirs);
+}
+
+static int crew_init(struct crew *crew, size_t count, struct pw_err *err)
+{
+    crew->workers = calloc(count, sizeof *crew->workers);
+    crew->specs = calloc(count, sizeof *crew->specs);
+    crew->dirs = calloc(count, sizeof *crew->dirs);
+    if (!crew->workers || !crew->specs || !crew->dirs)
+        return pw_err_memory(err); /* count stays 0: crew_done() frees the arrays */
+    crew->count = count;
+    for (size_t i = 0; i < count; i++) {
+        crew->workers[i].id = (unsigned)i + 1;
+        crew->workers[i].control_fd = -1;
+        crew->workers[i].out = crew->workers[i].err = PW_TAIL_INIT;
+    }
+    return 0;
+}
+
+static struct pw_warden_order go_order(const struct pw_stage *stage)
+{
+    return (struct pw_warden_order){
+        .kind = PW_ORDER_GO,
+        .keep_orphans = stage->plan->keep_orphans,
+        .sigpipe_ignored = pw_signals_inherited_sigpipe_ignored(),
+        .blocked_signals = pw_signals_inherited_mask(),
+        .nofile = stage->nofile,
+        .timeout_ns = pw_ms_to_ns(stage->plan->timeout_sec * 1e3),
+        .grace_ns = pw_ms_to_ns(stage->plan->kill_grace_ms),
+    };
+}
+
+static void choose_output(const struct pw_stage *stage, struct pw_worker_spec *spec)
+{
+    switch (stage->plan->output_mode) {
+    case PW_OUTPUT_TAIL:
+        spec->stdout_fd = spec->stderr_fd = -1;
+        break;
+    case PW_OUTPUT_NULL:
+        spec->stdout_fd = stage->null_fd;
+        spec->stderr_fd = -1;
+        break;
+    case PW_OUTPUT_INHERIT:
+        spec->stdout_fd = stage->plan->stdout_is_reserved ? STDERR_FILENO : STDOUT_FILENO;
+        spec->stderr_fd = STDERR_FILENO;
+        break;
+    case PW_OUTPUT_FILE:
+        spec->stdout_fd = spec->stderr_fd = stage->output_fd;
+        break;
+    }
+}
+
+static int prepare_worker(const struct pw_stage *stage, struct crew *crew, size_t index,
+                          unsigned number, struct pw_err *err)
+{
+    struct pw_worker_spec *spec = &crew->specs[index];
+    char *dir;
+    if (asprintf(&dir, "%s/worker-%zu", stage->scratch_dir, index + 1) < 0)
+        return pw_err_memory(err);
+    crew->dirs[index] = dir;
+    if (mkdir(dir, 0700))
+        return pw_err_system(err, errno, "create folder `%s`", dir);
+    spec->argv = stage->plan->argv;
+    spec->environment = pw_environment_new(number, (unsigned)index + 1, stage->run->run_dir, dir, err);
+    if (!spec->environment)
+        return -1;
+    spec->stdin_fd = stage->input_fd;
+    spec->go = go_order(stage);
+    choose_output(stage, spec);
+    return 0;
+}
+
+static void tell_failures(const struct pw_stage *stage, const struct crew *crew,
+                          const struct pw_iteration_record *iteration)
+{
+    const struct pw_session_events *events = stage->events;
+    if (!events || !events->worker_failed)
+        return;
+    for (size_t i = 0; i < crew->count; i++) {
+        if (iteration->workers[i].return_code == 0)
+            continue;
+        PW_FREE_AUTO char *out = pw_tail_text(&crew->workers[i].out);
+        PW_FREE_AUTO char *error_output = pw_tail_text(&crew->workers[i].err);
+        events->worker_failed(events->context, iteration->number == 0, iteration,
+                              &iteration->workers[i], out, error_output);
+    }
+}
+
+static int record_orphans(const struct pw_stage *stage, const struct crew *crew, unsigned number,
+                          struct pw_err *err)
+{
+    for (size_t i = 0; i < crew->count; i++) {
+        struct pw_worker *worker = &crew->workers[i];
+        for (size_t j = 0; j < worker->orphan_count; j++) {
+            worker->orphans[j].iteration = number;
+            if (pw_run_record_add_orphan(stage->run, &worker->orphans[j], err))
+                return -1;
+        }
+        if (worker->done.kind == PW_REPORT_DONE && worker->done.done.orphans > worker->orphan_count)
+            stage->run->orphans_total += worker->done.done.orphans - worker->orphan_count;
+    }
+    return 0;
+}
+
+static void warn_survivors(const struct pw_stage *stage, const struct crew *crew)
+{
+    for (size_t i = 0; i < crew->count; i++)
+        if (crew->workers[i].survivors)
+            pw_run_record_warn(stage->run, "survivors",
+                               "look for processes in uninterruptible sleep (state D in ps) and for "
+                               "the device or file system they wait for",
+                               NULL, "processes of worker %u could not be killed",
+                               crew->workers[i].id);
+}
+
+/* Metrics of the whole iteration that no part of this build can measure. */
+static void mark_unsupported(struct pw_iteration_record *iteration)
+{
+    for (int id = 0; id < PW_METRIC_COUNT; id++)
+        if (pw_metrics[id].fold == PW_FOLD_WINDOW)
+            iteration->values[id] = pw_value_absent(PW_ABSENT_NOT_SUPPORTED);
+}
+
+static int run_crew(const struct pw_stage *stage, struct crew *crew, unsigned number,
+                    struct pw_iteration_record *iteration, struct pw_err *err)
+{
+    for (size_t i = 0; i < crew->count; i++) {
+        int64_t began = pw_clock_now_ns();
+        if (prepare_worker(stage, crew, i, number, err))
+            return pw_err_prefix(err, "prepare worker %zu", i + 1);
+        crew->workers[i].build_ns = pw_clock_now_ns() - began;
+    }
+    clock_gettime(CLOCK_REALTIME, &iteration->started_wall);
+    if (pw_supervisor_run(stage->supervisor, crew->workers, crew->specs, crew->count, stage->sampler,
+                          iteration->workers, err))
+        return -1;
+    if (pw_supervisor_interrupted_by(stage->supervisor))
+        return 0;
+    bool fifo = true;
+    for (size_t i = 0; i < crew->count; i++) {
+        pw_worker_record(&crew->workers[i], &iteration->workers[i]);
+        fifo &= crew->workers[i].fifo;
+    }
+    stage->run->observer.exit_clock = fifo ? "fifo" : "normal";
+    mark_unsupported(iteration);
+    pw_iteration_fold(iteration);
+    warn_survivors(stage, crew);
+    tell_failures(stage, crew, iteration);
+    return record_orphans(stage, crew, number, err);
+}
+
+int pw_iteration_run(const struct pw_stage *stage, unsigned number,
+                     struct pw_iteration_record *iteration, struct pw_err *err)
+{
+    struct crew crew = {0};
+    if (pw_iteration_record_init(iteration, number, stage->plan->concurrency, err))
+        return -1;
+    int result = crew_init(&crew, stage->plan->concurrency, err);
+    if (result == 0)
+        result = run_crew(stage, &crew, number, iteration, err);
+    crew_done(&crew);
+    while (waitpid(-1, NULL, WNOHANG) > 0) /* orphans of ended wardens have become ours */
+        ;
+    if (result)
+        pw_iteration_record_done(iteration);
+    return result;
+}
+
+static int run_hook(const struct pw_stage *stage, struct crew *crew, const char *option,
+                    const char *command, unsigned number, struct pw_err *err)
+{
+    char *argv[] = {(char *)"sh", (char *)"-c", (char *)command, NULL};
+    struct pw_worker_spec *spec = crew->specs;
+    spec->argv = argv;
+    spec->environment = pw_environment_new(number, 0, stage->run->run_dir, NULL, err);
+    if (!spec->environment)
+        return -1;
+    spec->stdin_fd = stage->null_fd;
+    spec->stdout_fd = spec->stderr_fd = STDERR_FILENO;
+    spec->go = go_order(stage);
+    spec->go.keep_orphans = true; /* a hook may start a server for the workers */
+    if (pw_supervisor_run(stage->supervisor, crew->workers, spec, 1, NULL, NULL, err))
+        return -1;
+    if (pw_supervisor_interrupted_by(stage->supervisor))
+        return 0;
+    struct pw_worker_record record = {0};
+    pw_worker_record(crew->workers, &record);
+    free(record.stderr_tail);
+    if (record.return_code == 0)
+        return 0;
+    pw_err_set(err, PW_ERR_SYSTEM, "%s `%s` failed: %s %d", option, command,
+               record.end == PW_END_TIMEOUT ? "timed out, return code" : "return code",
+               record.return_code);
+    return pw_err_remedy(err, "its output is above; run the command by hand to see why");
+}
+
+int pw_hook_run(const struct pw_stage *stage, const char *option, const char *command,
+                unsigned number, struct pw_err *err)
+{
+    struct crew crew = {0};
+    if (!command)
+        return 0;
+    int result = crew_init(&crew, 1, err);
+    if (result == 0)
+        result = run_hook(stage, &crew, option, command, number, err);
+    crew_done(&crew);
+    return result;
+}

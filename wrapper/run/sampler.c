@@ -1,0 +1,244 @@
+#include "wrapper/run/sampler.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include "core/clock.h"
+#include "wrapper/probe/tree.h"
+#include "wrapper/probe/tree_stats.h"
+
+#define FIRST_GAP_NS INT64_C(1000000)
+#define LONGEST_GAP_NS (INT64_C(10) * PW_NS_PER_SEC) /* however dear a tree is to read */
+#define MAPS_GAP_NS INT64_C(100000000)               /* between two looks at smaps_rollup */
+
+struct slot {
+    struct pw_tree *tree; /* NULL: free */
+    struct pw_tree_stats stats;
+    int64_t last_at_ns, next_at_ns, gap_ns;
+    int64_t next_top_ns, next_maps_ns;
+    int64_t busy_ns;
+};
+
+struct pw_sampler {
+    const struct pw_plan *plan;
+    unsigned slot_count;
+    pthread_t thread;
+    bool threaded;
+    pthread_mutex_t trees; /* guards proc and slots; held for one tree's sample at a time */
+    struct pw_proc *proc;
+    struct slot *slots;
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t changed;
+    bool ending;
+    unsigned added; /* grows when a slot was filled: look again */
+    unsigned active;
+    struct pw_observer observer;
+};
+
+static int64_t min_ns(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The gap to the next sample: twice the last one up to the interval; longer if reading this tree so often
+ * would take more than its share of the CPU budget. */
+static void plan_next(struct pw_sampler *sampler, struct slot *slot, int64_t now, int64_t cost_ns,
+                      unsigned active)
+{
+    int64_t interval = pw_ms_to_ns(sampler->plan->probe_interval_ms);
+    int64_t gap = min_ns(slot->gap_ns * 2, interval);
+    int64_t affordable =
+        (int64_t)((double)cost_ns * active * 100.0 / sampler->plan->probe_budget_pct);
+    slot->gap_ns = gap;
+    if (gap >= interval && affordable > gap) {
+        gap = min_ns(affordable, LONGEST_GAP_NS);
+        pthread_mutex_lock(&sampler->lock);
+        sampler->observer.lengthened_gaps++;
+        pthread_mutex_unlock(&sampler->lock);
+    }
+    slot->next_at_ns = now + gap;
+    if (sampler->plan->top_attach)
+        slot->next_at_ns = min_ns(slot->next_at_ns, slot->next_top_ns);
+}
+
+static void sample_slot(struct pw_sampler *sampler, struct slot *slot, unsigned active)
+{
+    const struct pw_plan *plan = sampler->plan;
+    int64_t now = pw_clock_now_ns(), cpu_before = pw_clock_thread_cpu_ns();
+    bool maps = (plan->pss || plan->vmmap_snapshots) && now >= slot->next_maps_ns;
+    bool top = plan->top_attach && now >= slot->next_top_ns;
+    struct pw_tree_sample sample;
+    enum pw_tree_outcome outcome =
+        pw_tree_sample(slot->tree, now, maps ? PW_TREE_WANT_MAPS : PW_TREE_WANT_BASIC, &sample);
+    if (outcome == PW_TREE_SAMPLED)
+        pw_tree_stats_add(&slot->stats, &sample, top);
+    if (maps)
+        slot->next_maps_ns = now + MAPS_GAP_NS;
+    if (top)
+        slot->next_top_ns += pw_ms_to_ns(plan->top_interval_ms);
+    if (top && slot->next_top_ns <= now)
+        slot->next_top_ns = now + pw_ms_to_ns(plan->top_interval_ms);
+    int64_t cost = pw_clock_thread_cpu_ns() - cpu_before;
+    slot->busy_ns += pw_clock_now_ns() - now;
+    pthread_mutex_lock(&sampler->lock);
+    sampler->observer.samples += outcome == PW_TREE_SAMPLED;
+    if (now - slot->last_at_ns > sampler->observer.largest_gap_ns)
+        sampler->observer.largest_gap_ns = now - slot->last_at_ns;
+    pthread_mutex_unlock(&sampler->lock);
+    slot->last_at_ns = now;
+    plan_next(sampler, slot, now, cost, active);
+}
+
+/* Samples every slot that is due; returns when the next one will be. */
+static int64_t sample_due(struct pw_sampler *sampler, unsigned active)
+{
+    int64_t next = INT64_MAX;
+    for (unsigned i = 0; i < sampler->slot_count; i++) {
+        struct slot *slot = &sampler->slots[i];
+        pthread_mutex_lock(&sampler->trees);
+        if (slot->tree && slot->next_at_ns <= pw_clock_now_ns())
+            sample_slot(sampler, slot, active);
+        if (slot->tree)
+            next = min_ns(next, slot->next_at_ns);
+        pthread_mutex_unlock(&sampler->trees);
+    }
+    return next;
+}
+
+static void *sampler_main(void *argument)
+{
+    struct pw_sampler *sampler = argument;
+    pthread_mutex_lock(&sampler->lock);
+    while (!sampler->ending) {
+        unsigned seen = sampler->added, active = sampler->active;
+        pthread_mutex_unlock(&sampler->lock);
+        int64_t next = sample_due(sampler, active ? active : 1);
+        pthread_mutex_lock(&sampler->lock);
+        sampler->observer.sampler_cpu_ns = pw_clock_thread_cpu_ns();
+        struct timespec until = {.tv_sec = next / PW_NS_PER_SEC, .tv_nsec = next % PW_NS_PER_SEC};
+        while (!sampler->ending && sampler->added == seen && pw_clock_now_ns() < next)
+            if (next == INT64_MAX)
+                pthread_cond_wait(&sampler->changed, &sampler->lock);
+            else
+                pthread_cond_timedwait(&sampler->changed, &sampler->lock, &until);
+    }
+    pthread_mutex_unlock(&sampler->lock);
+    return NULL;
+}
+
+static int init_sampler(struct pw_sampler *sampler, struct pw_err *err)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&sampler->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&sampler->lock, NULL);
+    pthread_mutex_init(&sampler->trees, NULL);
+    sampler->slots = calloc(sampler->slot_count, sizeof *sampler->slots);
+    if (!sampler->slots) {
+        sampler->slot_count = 0;
+        return pw_err_memory(err);
+    }
+    sampler->observer.tree_source = "none";
+    if (sampler->plan->probe_budget_pct <= 0 || pw_proc_open("/proc", &sampler->proc, NULL))
+        return 0;
+    sampler->observer.tree_source = pw_proc_tree_source(sampler->proc);
+    int sys = pthread_create(&sampler->thread, NULL, sampler_main, sampler);
+    if (sys) {
+        pw_err_system(err, sys, "start sampling thread");
+        return pw_err_remedy(err, "raise the limit on processes (ulimit -u, pids.max)");
+    }
+    sampler->threaded = true;
+    return 0;
+}
+
+int pw_sampler_new(const struct pw_plan *plan, struct pw_sampler **ret_sampler, struct pw_err *err)
+{
+    struct pw_sampler *sampler = calloc(1, sizeof *sampler);
+    if (!sampler)
+        return pw_err_memory(err);
+    sampler->plan = plan;
+    sampler->slot_count = plan->concurrency;
+    if (init_sampler(sampler, err)) {
+        pw_sampler_free(sampler);
+        return -1;
+    }
+    *ret_sampler = sampler;
+    return 0;
+}
+
+void pw_sampler_free(struct pw_sampler *sampler)
+{
+    if (!sampler)
+        return;
+    if (sampler->threaded) {
+        pthread_mutex_lock(&sampler->lock);
+        sampler->ending = true;
+        pthread_cond_signal(&sampler->changed);
+        pthread_mutex_unlock(&sampler->lock);
+        pthread_join(sampler->thread, NULL);
+    }
+    for (unsigned i = 0; i < sampler->slot_count; i++)
+        pw_tree_close(sampler->slots[i].tree);
+    free(sampler->slots);
+    pw_proc_close(sampler->proc);
+    pthread_cond_destroy(&sampler->changed);
+    pthread_mutex_destroy(&sampler->trees);
+    pthread_mutex_destroy(&sampler->lock);
+    free(sampler);
+}
+
+int pw_sampler_add(struct pw_sampler *sampler, unsigned index, pid_t warden_pid, pid_t root_pid,
+                   int64_t spawned_at_ns, struct pw_err *err)
+{
+    if (!sampler->threaded)
+        return 0;
+    struct slot *slot = &sampler->slots[index];
+    pthread_mutex_lock(&sampler->trees);
+    int result = pw_tree_open(sampler->proc, warden_pid, root_pid, &slot->tree, err);
+    if (result == 0) {
+        pw_tree_stats_init(&slot->stats, spawned_at_ns, sampler->plan->top_attach);
+        int64_t now = pw_clock_now_ns();
+        slot->last_at_ns = spawned_at_ns;
+        slot->next_at_ns = slot->next_top_ns = slot->next_maps_ns = now;
+        slot->gap_ns = FIRST_GAP_NS / 2;
+        slot->busy_ns = 0;
+    }
+    pthread_mutex_unlock(&sampler->trees);
+    if (result)
+        return result;
+    pthread_mutex_lock(&sampler->lock);
+    sampler->added++;
+    sampler->active++;
+    pthread_cond_signal(&sampler->changed);
+    pthread_mutex_unlock(&sampler->lock);
+    return 0;
+}
+
+void pw_sampler_take(struct pw_sampler *sampler, unsigned index, int64_t ended_at_ns, int64_t cpu_ns,
+                     struct pw_value *values)
+{
+    struct slot *slot = &sampler->slots[index];
+    pthread_mutex_lock(&sampler->trees);
+    struct pw_tree *tree = slot->tree;
+    slot->tree = NULL;
+    if (tree) {
+        pw_tree_stats_finish(&slot->stats, ended_at_ns, cpu_ns, -1);
+        pw_tree_stats_values(&slot->stats, tree, values);
+        values[PW_METRIC_STEP_MONITOR_LOOP] = pw_value_of(pw_ns_to_ms(slot->busy_ns));
+        pthread_mutex_lock(&sampler->lock);
+        sampler->observer.processes_skipped += pw_tree_skipped(tree);
+        sampler->active--;
+        pthread_mutex_unlock(&sampler->lock);
+        pw_tree_close(tree);
+    }
+    pthread_mutex_unlock(&sampler->trees);
+}
+
+void pw_sampler_observer(struct pw_sampler *sampler, struct pw_observer *ret_observer)
+{
+    pthread_mutex_lock(&sampler->lock);
+    *ret_observer = sampler->observer;
+    pthread_mutex_unlock(&sampler->lock);
+}

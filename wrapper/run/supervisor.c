@@ -1,0 +1,344 @@
+#include "wrapper/run/supervisor.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "core/clock.h"
+#include "core/file.h"
+#include "wrapper/run/kin.h"
+#include "wrapper/run/signals.h"
+
+enum {
+    EVENTS_AT_ONCE = 64,
+    DRAIN_AT_ONCE = 1 << 20, /* bytes of one pipe before the others have their turn */
+    TICK_MS = 100,
+};
+
+/* What an epoll event is about: worker index and source in one number; signals have their own. */
+enum source { SOURCE_CONTROL, SOURCE_OUT, SOURCE_ERR, SOURCE_COUNT };
+#define TAG_SIGNAL UINT64_MAX
+
+struct pw_supervisor {
+    const struct pw_session_events *events;
+    int epoll_fd, signal_fd, warden_fd;
+    unsigned starts_at_once;
+    int interrupted_by;
+    bool forced;
+};
+
+/* One call of pw_supervisor_run(). */
+struct batch {
+    struct pw_supervisor *supervisor;
+    struct pw_worker *workers;
+    size_t count;
+    struct pw_sampler *sampler;
+    struct pw_worker_record *records;
+    bool all_ready;
+    size_t ended, failed;
+};
+
+static unsigned cpus_allowed(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set))
+        return 1;
+    return (unsigned)CPU_COUNT(&set);
+}
+
+static int watch(struct pw_supervisor *supervisor, int fd, uint64_t tag, struct pw_err *err)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = tag};
+    if (fd >= 0 && epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_ADD, fd, &event))
+        return pw_err_system(err, errno, "watch a worker");
+    return 0;
+}
+
+int pw_supervisor_new(const struct pw_session_events *events, struct pw_supervisor **ret_supervisor,
+                      struct pw_err *err)
+{
+    struct pw_supervisor *supervisor = calloc(1, sizeof *supervisor);
+    if (!supervisor)
+        return pw_err_memory(err);
+    supervisor->events = events;
+    supervisor->starts_at_once = cpus_allowed();
+    supervisor->signal_fd = supervisor->warden_fd = -1;
+    supervisor->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (supervisor->epoll_fd < 0)
+        pw_err_system(err, errno, "create epoll descriptor");
+    else
+        supervisor->signal_fd = pw_signals_open(err);
+    if (supervisor->signal_fd >= 0)
+        supervisor->warden_fd = pw_warden_open(err);
+    if (supervisor->warden_fd < 0 || watch(supervisor, supervisor->signal_fd, TAG_SIGNAL, err)) {
+        pw_supervisor_free(supervisor);
+        return -1;
+    }
+    *ret_supervisor = supervisor;
+    return 0;
+}
+
+void pw_supervisor_free(struct pw_supervisor *supervisor)
+{
+    if (!supervisor)
+        return;
+    pw_fd_done(&supervisor->epoll_fd);
+    pw_fd_done(&supervisor->signal_fd);
+    pw_fd_done(&supervisor->warden_fd);
+    free(supervisor);
+}
+
+int pw_supervisor_interrupted_by(const struct pw_supervisor *supervisor)
+{
+    return supervisor->interrupted_by;
+}
+
+bool pw_supervisor_is_forced(const struct pw_supervisor *supervisor)
+{
+    return supervisor->forced;
+}
+
+void pw_supervisor_forgive(struct pw_supervisor *supervisor)
+{
+    supervisor->interrupted_by = 0;
+}
+
+static void order_all(const struct batch *batch, enum pw_order_kind kind)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        pw_worker_order(&batch->workers[i], kind);
+}
+
+/* Signals that have come: the first ends the workers gently, a second one at once. */
+static void take_signals(struct pw_supervisor *supervisor, const struct batch *batch)
+{
+    int sig;
+    while ((sig = pw_signals_read(supervisor->signal_fd)) > 0) {
+        supervisor->forced = supervisor->interrupted_by != 0;
+        if (!supervisor->forced)
+            supervisor->interrupted_by = sig;
+        if (batch)
+            order_all(batch, supervisor->forced ? PW_ORDER_KILL : PW_ORDER_END);
+    }
+}
+
+void pw_supervisor_poll(struct pw_supervisor *supervisor)
+{
+    take_signals(supervisor, NULL);
+}
+
+static void drain(struct pw_supervisor *supervisor, struct pw_worker *worker, struct pw_tail *tail)
+{
+    int64_t began = pw_clock_now_ns();
+    (void)supervisor; /* closing a pipe takes it out of the epoll set */
+    pw_tail_drain(tail, DRAIN_AT_ONCE);
+    worker->communicate_ns += pw_clock_now_ns() - began;
+}
+
+/* The consequences of a report: the sampler follows, and the batch counts. */
+static int state_changed(struct batch *batch, size_t index, enum pw_worker_state before,
+                         struct pw_err *err)
+{
+    struct pw_worker *worker = &batch->workers[index];
+    if (worker->state == before)
+        return 0;
+    if (worker->state == PW_WORKER_RUNNING && batch->sampler &&
+        pw_sampler_add(batch->sampler, (unsigned)index, worker->warden_pid,
+                       worker->started.started.pid, worker->started.started.spawned_at_ns, err))
+        return -1;
+    if (before == PW_WORKER_RUNNING && batch->sampler) {
+        bool exited = worker->exited.kind == PW_REPORT_EXITED;
+        pw_sampler_take(batch->sampler, (unsigned)index,
+                        exited ? worker->exited.exited.ended_at_ns : pw_clock_now_ns(),
+                        pw_worker_cpu_ns(worker), batch->records[index].values);
+    }
+    if (worker->state == PW_WORKER_ENDED) {
+        batch->ended++;
+        batch->failed += worker->failed_start;
+    }
+    return 0;
+}
+
+static int take_reports(struct batch *batch, size_t index, struct pw_err *err)
+{
+    struct pw_worker *worker = &batch->workers[index];
+    for (;;) {
+        enum pw_worker_state before = worker->state;
+        if (!pw_worker_read(worker))
+            return 0;
+        if (state_changed(batch, index, before, err))
+            return -1;
+    }
+}
+
+/* Calls off workers whose targets were not started: an interrupt came first. */
+static int call_off(struct batch *batch, struct pw_err *err)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        struct pw_worker *worker = &batch->workers[i];
+        if (worker->state != PW_WORKER_WAKING && worker->state != PW_WORKER_READY)
+            continue;
+        enum pw_worker_state before = worker->state;
+        pw_fd_done(&worker->control_fd);
+        worker->state = PW_WORKER_ENDED;
+        if (state_changed(batch, i, before, err))
+            return -1;
+    }
+    return 0;
+}
+
+/* Once all wardens wait: starts targets, a few at a time. */
+static int start_targets(struct batch *batch, struct pw_err *err)
+{
+    if (batch->supervisor->interrupted_by)
+        return call_off(batch, err);
+    unsigned going = 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        going += batch->workers[i].state == PW_WORKER_GOING;
+        if (!batch->all_ready && batch->workers[i].state == PW_WORKER_WAKING)
+            return 0;
+    }
+    batch->all_ready = true;
+    for (size_t i = 0; i < batch->count && going < batch->supervisor->starts_at_once; i++) {
+        if (batch->workers[i].state != PW_WORKER_READY)
+            continue;
+        if (pw_worker_go(&batch->workers[i], err))
+            return -1;
+        going++;
+    }
+    return 0;
+}
+
+static int handle_events(struct batch *batch, const struct epoll_event *events, int count,
+                         struct pw_err *err)
+{
+    struct pw_supervisor *supervisor = batch->supervisor;
+    for (int i = 0; i < count; i++) {
+        uint64_t tag = events[i].data.u64;
+        if (tag == TAG_SIGNAL) {
+            take_signals(supervisor, batch);
+            continue;
+        }
+        size_t index = tag / SOURCE_COUNT;
+        struct pw_worker *worker = &batch->workers[index];
+        enum source source = (enum source)(tag % SOURCE_COUNT);
+        if (source == SOURCE_CONTROL && take_reports(batch, index, err))
+            return -1;
+        if (source != SOURCE_CONTROL)
+            drain(supervisor, worker, source == SOURCE_OUT ? &worker->out : &worker->err);
+    }
+    return 0;
+}
+
+static void tick(const struct batch *batch)
+{
+    unsigned running = 0;
+    for (size_t i = 0; i < batch->count; i++)
+        running += batch->workers[i].state == PW_WORKER_RUNNING;
+    batch->supervisor->events->tick(batch->supervisor->events->context, running);
+}
+
+static int loop(struct batch *batch, struct pw_err *err)
+{
+    struct pw_supervisor *supervisor = batch->supervisor;
+    bool ticking = supervisor->events && supervisor->events->tick;
+    while (batch->ended < batch->count) {
+        if (start_targets(batch, err))
+            return -1;
+        if (batch->ended == batch->count)
+            break;
+        struct epoll_event events[EVENTS_AT_ONCE];
+        int count = epoll_wait(supervisor->epoll_fd, events, EVENTS_AT_ONCE, ticking ? TICK_MS : -1);
+        if (count < 0 && errno != EINTR)
+            return pw_err_system(err, errno, "wait for workers");
+        if (count > 0 && handle_events(batch, events, count, err))
+            return -1;
+        if (batch->failed > 0)
+            return 0; /* no use in starting the others */
+        if (ticking)
+            tick(batch);
+    }
+    return 0;
+}
+
+static int start_wardens(struct batch *batch, const struct pw_worker_spec *specs, struct pw_err *err)
+{
+    struct pw_supervisor *supervisor = batch->supervisor;
+    for (size_t i = 0; i < batch->count; i++) {
+        struct pw_worker *worker = &batch->workers[i];
+        uint64_t tag = (uint64_t)i * SOURCE_COUNT;
+        if (pw_worker_start(worker, supervisor->warden_fd, &specs[i], err) ||
+            watch(supervisor, worker->control_fd, tag + SOURCE_CONTROL, err) ||
+            watch(supervisor, worker->out.fd, tag + SOURCE_OUT, err) ||
+            watch(supervisor, worker->err.fd, tag + SOURCE_ERR, err))
+            return -1;
+    }
+    return 0;
+}
+
+/* A lost warden's tree has become perfwrap's own (it is a subreaper too): ends all kin that belongs to no
+ * living warden, until there is none. */
+static void end_adopted(const struct batch *batch)
+{
+    static pid_t kin[PW_KIN_MAX], others[PW_KIN_MAX];
+    for (int pass = 0; pass < 1000; pass++) {
+        size_t spared = 0;
+        for (size_t i = 0; i < batch->count && spared + 1 < PW_KIN_MAX; i++) {
+            if (batch->workers[i].lost || batch->workers[i].warden_pid <= 0)
+                continue;
+            others[spared++] = batch->workers[i].warden_pid;
+            ssize_t below = pw_kin_list(others[spared - 1], others + spared, PW_KIN_MAX - spared);
+            spared += below > 0 ? (size_t)below : 0;
+        }
+        ssize_t count = pw_kin_list(getpid(), kin, PW_KIN_MAX), adopted = 0;
+        for (ssize_t i = 0; i < count; i++) {
+            bool spare = false;
+            for (size_t j = 0; j < spared && !spare; j++)
+                spare = others[j] == kin[i];
+            if (spare)
+                continue;
+            adopted++;
+            kill(kin[i], SIGKILL);
+            waitpid(kin[i], NULL, WNOHANG);
+        }
+        if (adopted <= 0)
+            return;
+        usleep(1000);
+    }
+}
+
+static int first_failure(const struct batch *batch, const struct pw_worker_spec *specs,
+                         struct pw_err *err)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        if (batch->workers[i].failed_start)
+            return pw_worker_start_error(&batch->workers[i], specs[i].argv[0], err);
+    return 0;
+}
+
+int pw_supervisor_run(struct pw_supervisor *supervisor, struct pw_worker *workers,
+                      const struct pw_worker_spec *specs, size_t count, struct pw_sampler *sampler,
+                      struct pw_worker_record *records, struct pw_err *err)
+{
+    struct batch batch = {.supervisor = supervisor, .workers = workers, .count = count,
+                          .sampler = sampler, .records = records};
+    int result = start_wardens(&batch, specs, err);
+    if (result == 0)
+        result = loop(&batch, err);
+    if (result == 0)
+        result = first_failure(&batch, specs, err);
+    bool lost = false;
+    for (size_t i = 0; i < count; i++) {
+        drain(supervisor, &workers[i], &workers[i].out);
+        drain(supervisor, &workers[i], &workers[i].err);
+        lost |= workers[i].lost && !workers[i].go.keep_orphans;
+        if (sampler && workers[i].state == PW_WORKER_RUNNING) /* given up */
+            pw_sampler_take(sampler, (unsigned)i, pw_clock_now_ns(), 0, records[i].values);
+    }
+    if (lost)
+        end_adopted(&batch);
+    return result;
+}

@@ -1,0 +1,47 @@
+/*
+ * The supervisor: the loop that runs a batch of workers at once, from their wardens' start until nothing of
+ * their trees is left. It moves reports, output and signals; it measures no time itself (the wardens do), so
+ * being busy with output does not spoil a number.
+ *
+ * Wardens are all started first and wait; then targets are started, at most as many at a time as there are
+ * CPUs, so that one start does not stand in another's way and count in its duration.
+ *
+ * Threads: one at a time; the sampler's thread is the sampler's.
+ */
+#ifndef PW_RUN_SUPERVISOR_H
+#define PW_RUN_SUPERVISOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "core/err.h"
+#include "core/record.h"
+#include "wrapper/run/sampler.h"
+#include "wrapper/run/session.h"
+#include "wrapper/run/worker.h"
+
+struct pw_supervisor;
+
+/* `events` is borrowed and may be NULL. */
+int pw_supervisor_new(const struct pw_session_events *events, struct pw_supervisor **ret_supervisor,
+                      struct pw_err *err);
+void pw_supervisor_free(struct pw_supervisor *supervisor);
+/* The signal that interrupted, 0 if none so far. */
+int pw_supervisor_interrupted_by(const struct pw_supervisor *supervisor);
+/* A second signal came: nothing more may be started. */
+bool pw_supervisor_is_forced(const struct pw_supervisor *supervisor);
+/* Goes on in spite of the first signal: for --cleanup. */
+void pw_supervisor_forgive(struct pw_supervisor *supervisor);
+/* Takes a signal that has come while no batch ran. */
+void pw_supervisor_poll(struct pw_supervisor *supervisor);
+
+/*
+ * Runs `count` workers with one spec each. `workers` is zeroed with ids set; the caller ends each with
+ * pw_worker_done() afterwards, also on failure. With a sampler, `records` (one a worker) gets the sampled
+ * values. Returns 0 when all have ended, also if interrupted; -1 and err if one could not be started: then
+ * the others are ended by pw_worker_done().
+ */
+int pw_supervisor_run(struct pw_supervisor *supervisor, struct pw_worker *workers,
+                      const struct pw_worker_spec *specs, size_t count, struct pw_sampler *sampler,
+                      struct pw_worker_record *records, struct pw_err *err);
+
+#endif
