@@ -71,6 +71,12 @@ foreach(source IN LISTS sources)
     endif()
 endforeach()
 
+# perfwrap with 200 MiB of its own, which must not show in its workers' memory.
+if(TARGET perfwrap)
+    add_executable(perfwrap-grown ${tests}/grown/perfwrap_grown.c)
+    target_link_libraries(perfwrap-grown PRIVATE pw_cli pw_options)
+endif()
+
 # The program from outside. Serial in the builds without sanitizers: several of these tests measure time.
 file(GLOB sources CONFIGURE_DEPENDS ${tests}/cli/test_*.py)
 foreach(source IN LISTS sources)

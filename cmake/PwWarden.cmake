@@ -11,7 +11,7 @@ function(pw_embed_warden library)
         POSITION_INDEPENDENT_CODE OFF RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/warden)
     target_compile_options(pw_warden PRIVATE
         -O2 -g0 -fno-pie -ffunction-sections -fdata-sections
-        $<$<BOOL:${PW_ANALYZER}>:-fanalyzer>)
+        $<$<BOOL:${PW_ANALYZER}>:${PW_ANALYZER_FLAGS}>)
     if(PW_SANITIZE MATCHES "undefined" OR PW_FUZZ)
         target_compile_options(pw_warden PRIVATE
             -fsanitize=undefined -fsanitize-undefined-trap-on-error)

@@ -5,8 +5,8 @@
 #include <string.h>
 
 static const unsigned char exit_statuses[PW_ERR_CLASS_COUNT] = {
-    [PW_ERR_NONE] = 0,          [PW_ERR_USAGE] = 2,         [PW_ERR_INPUT] = 2,
-    [PW_ERR_SYSTEM] = 125,      [PW_ERR_MEMORY] = 125,      [PW_ERR_INTERNAL] = 125,
+    [PW_ERR_NONE] = 0,          [PW_ERR_USAGE] = 2,          [PW_ERR_INPUT] = 2,
+    [PW_ERR_SYSTEM] = 125,      [PW_ERR_MEMORY] = 125,       [PW_ERR_INTERNAL] = 125,
     [PW_ERR_EXEC_DENIED] = 126, [PW_ERR_EXEC_MISSING] = 127,
 };
 

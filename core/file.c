@@ -66,7 +66,8 @@ static int flush(int fd)
     return fsync(fd) == 0 || errno == EINVAL ? 0 : -1;
 }
 
-/* Opens a new file next to `path`; free(*ret_aside). A name that a crash left behind is passed over. */
+/* Opens a new file next to `path`; free(*ret_aside). A name that a crash left behind is passed
+ * over. */
 static int open_aside(const char *path, mode_t mode, char **ret_aside, struct pw_err *err)
 {
     int sys = EEXIST;

@@ -69,8 +69,7 @@ json_t *pw_iteration_to_json(const struct pw_iteration_record *iteration, struct
     pw_json_put(object, "iteration", json_integer(iteration->number), &failed);
     pw_json_put(object, "started_at", started_at(iteration), &failed);
     pw_json_put(object, "return_code", json_integer(pw_iteration_return_code(iteration)), &failed);
-    pw_json_put(object, "worker_count", json_integer((json_int_t)iteration->worker_count),
-                &failed);
+    pw_json_put(object, "worker_count", json_integer((json_int_t)iteration->worker_count), &failed);
     for (size_t i = 0; i < PW_METRIC_COUNT; i++) {
         const struct pw_metric *row = &pw_metrics[i];
         if (row->key && !row->worker_only) {

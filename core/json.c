@@ -126,7 +126,7 @@ static const json_t *find(const json_t *at, const char *path, int depth)
     if (json_is_array(at)) {
         return find_in_array(at, path, depth);
     }
-    for (size_t length = strcspn(path, "."); ; length += 1 + strcspn(path + length + 1, ".")) {
+    for (size_t length = strcspn(path, ".");; length += 1 + strcspn(path + length + 1, ".")) {
         const json_t *next = json_object_getn(at, path, length);
         if (path[length] == '\0') {
             return next;
@@ -170,8 +170,9 @@ static int add_part(const char *part, size_t size, void *context)
 static int dump(const json_t *root, struct pw_str *text, struct pw_err *err)
 {
     if (json_dump_callback(root, add_part, text, JSON_INDENT(2)) != 0) {
-        return text->failed ? pw_err_memory(err)
-                            : pw_err_set(err, PW_ERR_INTERNAL, "document cannot be written as JSON");
+        return text->failed
+                   ? pw_err_memory(err)
+                   : pw_err_set(err, PW_ERR_INTERNAL, "document cannot be written as JSON");
     }
     pw_str_add_char(text, '\n');
     return text->failed ? pw_err_memory(err) : 0;

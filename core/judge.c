@@ -99,13 +99,12 @@ static int judge_few_runs(const struct evidence *seen, struct pw_err *err)
     if (seen->workers == 0 || seen->successful >= P95_LEAST_RUNS) {
         return 0;
     }
-    return pw_run_record_warn(
-        seen->run, "few_runs_for_p95",
-        "Raise --iterations until there are at least 20 successful runs.",
-        json_pack("{s:I, s:i}", "successful_runs", whole(seen->successful), "needed",
-                  (int)P95_LEAST_RUNS),
-        "p95 and p99 of %zu successful %s are little more than the maximum.", seen->successful,
-        seen->successful == 1 ? "run" : "runs");
+    return pw_run_record_warn(seen->run, "few_runs_for_p95",
+                              "Raise --iterations until there are at least 20 successful runs.",
+                              json_pack("{s:I, s:i}", "successful_runs", whole(seen->successful),
+                                        "needed", (int)P95_LEAST_RUNS),
+                              "p95 and p99 of %zu successful %s are little more than the maximum.",
+                              seen->successful, seen->successful == 1 ? "run" : "runs");
 }
 
 static int judge_failures(const struct evidence *seen, struct pw_err *err)
@@ -130,12 +129,11 @@ static int judge_timeouts(const struct evidence *seen, struct pw_err *err)
     if (seen->timeouts == 0) {
         return 0;
     }
-    return pw_run_record_warn(seen->run, "timeouts",
-                              "Raise --timeout-sec, or find out what the command waits for.",
-                              json_pack("{s:I, s:I}", "timeout_runs", whole(seen->timeouts),
-                                        "total_runs", whole(seen->workers)),
-                              "%zu of %zu runs were ended at the deadline.", seen->timeouts,
-                              seen->workers);
+    return pw_run_record_warn(
+        seen->run, "timeouts", "Raise --timeout-sec, or find out what the command waits for.",
+        json_pack("{s:I, s:I}", "timeout_runs", whole(seen->timeouts), "total_runs",
+                  whole(seen->workers)),
+        "%zu of %zu runs were ended at the deadline.", seen->timeouts, seen->workers);
 }
 
 static int judge_orphans(const struct evidence *seen, struct pw_err *err)

@@ -68,16 +68,27 @@ static const struct unit {
     const char *otel_unit;
     double factor;
 } units[] = {
-    {"ms", "s", 0.001},   {"s", "s", 1},      {"MiB", "By", 1048576},  {"KiB", "KiBy", 1},
-    {"B", "By", 1},       {"%", "1", 0.01},   {"runs/s", "{run}/s", 1}, {"count", NULL, 1},
-    {"samples", NULL, 1}, {"points", NULL, 1}, {"workers", NULL, 1},    {"metric's own", "1", 1},
+    {"ms", "s", 0.001},   {"s", "s", 1},       {"MiB", "By", 1048576},   {"KiB", "KiBy", 1},
+    {"B", "By", 1},       {"%", "1", 0.01},    {"runs/s", "{run}/s", 1}, {"count", NULL, 1},
+    {"samples", NULL, 1}, {"points", NULL, 1}, {"workers", NULL, 1},     {"metric's own", "1", 1},
 };
 
 /* Keys of runs[] and worker_results[] that are no metrics. */
 static const char *const reserved_keys[] = {
-    "iteration",       "started_at",   "return_code",      "worker_count", "queue_cancel_datapoints",
-    "stderr_tail",     "worker_results", "xctrace_trace_path", "xctrace_hotspots",
-    "worker_id",       "pid",          "termination",      "signal",       NULL,
+    "iteration",
+    "started_at",
+    "return_code",
+    "worker_count",
+    "queue_cancel_datapoints",
+    "stderr_tail",
+    "worker_results",
+    "xctrace_trace_path",
+    "xctrace_hotspots",
+    "worker_id",
+    "pid",
+    "termination",
+    "signal",
+    NULL,
 };
 
 struct checker {
@@ -99,7 +110,8 @@ static bool is_text(const char *text)
     return text && text[0] != '\0';
 }
 
-/* Segments of lower-case letters, digits and underscores that start with a letter; `dots` between. */
+/* Segments of lower-case letters, digits and underscores that start with a letter; `dots` between.
+ */
 static bool is_name(const char *name, bool dots)
 {
     bool at_start = true;

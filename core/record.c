@@ -186,7 +186,8 @@ static void fold_window(struct pw_iteration_record *iteration)
     values[PW_METRIC_FAILED_RUNS] = pw_value_of((double)(ran - successful));
 }
 
-/* One metric over the workers that have it; where none has, the first reason that says something. */
+/* One metric over the workers that have it; where none has, the first reason that says something.
+ */
 static struct pw_value fold_workers(const struct pw_iteration_record *iteration,
                                     enum pw_metric_id id)
 {
@@ -208,15 +209,11 @@ static struct pw_value fold_workers(const struct pw_iteration_record *iteration,
         return pw_value_absent(reason);
     }
     switch (pw_metrics[id].fold) {
-    case PW_FOLD_MAX:
-        return pw_value_of(largest);
-    case PW_FOLD_MEAN:
-        return pw_value_of(sum / (double)present);
-    case PW_FOLD_SUM:
-        return pw_value_of(sum);
+    case PW_FOLD_MAX: return pw_value_of(largest);
+    case PW_FOLD_MEAN: return pw_value_of(sum / (double)present);
+    case PW_FOLD_SUM: return pw_value_of(sum);
     case PW_FOLD_WINDOW:
-    case PW_FOLD_POOL:
-        break;
+    case PW_FOLD_POOL: break;
     }
     return pw_value_absent(PW_ABSENT_NOT_MEASURED);
 }

@@ -69,10 +69,11 @@ static double value_at(const double *sorted, size_t n, double unit)
 }
 
 /*
- * The median of one resample. A resample picks values at n uniform random places of the sorted sample,
- * and its median is the value at the middle of these places. That middle follows a beta distribution,
- * so it is drawn at once: the same distribution as by picking n values, at a cost that does not grow
- * with n. With an even n the next place is the lowest of the places left above it.
+ * The median of one resample. A resample picks values at n uniform random places of the sorted
+ * sample, and its median is the value at the middle of these places. That middle follows a beta
+ * distribution, so it is drawn at once: the same distribution as by picking n values, at a cost
+ * that does not grow with n. With an even n the next place is the lowest of the places left above
+ * it.
  */
 static double resampled_median(const double *sorted, size_t n, uint64_t *state)
 {

@@ -150,7 +150,8 @@ static void walk_value(struct walk *walk, const json_t *value)
     if (json_is_object(value)) {
         const char *key = NULL;
         json_t *member = NULL;
-        json_object_foreach((json_t *)value, key, member) {
+        json_object_foreach((json_t *)value, key, member)
+        {
             walk_member(walk, key, member);
         }
     } else if (json_is_array(value)) {

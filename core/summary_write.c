@@ -34,7 +34,8 @@ static void count_workers(struct builder *builder)
     }
 }
 
-/* The sample of a metric into `scratch`: of iterations, or of successful workers if it is pooled. */
+/* The sample of a metric into `scratch`: of iterations, or of successful workers if it is pooled.
+ */
 static size_t gather(const struct builder *builder, const struct pw_metric *row)
 {
     size_t n = 0;
@@ -92,34 +93,20 @@ static struct pw_value pick(const struct builder *builder, enum pw_metric_id id,
 {
     const struct pw_stats *stats = &builder->stats[id];
     switch (stat) {
-    case PW_STAT_MEAN:
-        return stats->mean;
-    case PW_STAT_P50:
-        return stats->p50;
-    case PW_STAT_P90:
-        return stats->p90;
-    case PW_STAT_P95:
-        return stats->p95;
-    case PW_STAT_P99:
-        return stats->p99;
-    case PW_STAT_MIN:
-        return stats->min;
-    case PW_STAT_MAX:
-        return stats->max;
-    case PW_STAT_STDDEV:
-        return stats->stddev;
-    case PW_STAT_MAD:
-        return stats->mad;
-    case PW_STAT_TOTAL:
-        return stats->total;
-    case PW_STAT_P50_CI95_LOW:
-        return stats->p50_ci95_low;
-    case PW_STAT_P50_CI95_HIGH:
-        return stats->p50_ci95_high;
-    case PW_STAT_SCALAR:
-        return scalar_of(builder, id);
-    case PW_STAT_COUNT:
-        break;
+    case PW_STAT_MEAN: return stats->mean;
+    case PW_STAT_P50: return stats->p50;
+    case PW_STAT_P90: return stats->p90;
+    case PW_STAT_P95: return stats->p95;
+    case PW_STAT_P99: return stats->p99;
+    case PW_STAT_MIN: return stats->min;
+    case PW_STAT_MAX: return stats->max;
+    case PW_STAT_STDDEV: return stats->stddev;
+    case PW_STAT_MAD: return stats->mad;
+    case PW_STAT_TOTAL: return stats->total;
+    case PW_STAT_P50_CI95_LOW: return stats->p50_ci95_low;
+    case PW_STAT_P50_CI95_HIGH: return stats->p50_ci95_high;
+    case PW_STAT_SCALAR: return scalar_of(builder, id);
+    case PW_STAT_COUNT: break;
     }
     return pw_value_absent(PW_ABSENT_NOT_MEASURED);
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -15,15 +16,28 @@
 
 enum { PATH_BYTES = 64, FIRST_LINKS = 256 };
 
-enum pw_proc_outcome pw_proc_open_file(const struct pw_proc *proc, const char *path, int flags,
-                                       int *ret_fd)
+static enum pw_proc_outcome open_file(const struct pw_proc *proc, int flags, int *ret_fd,
+                                      const char *format, va_list arguments)
 {
-    int fd = openat(proc->root_fd, path, O_RDONLY | O_CLOEXEC | flags);
+    char path[PATH_BYTES];
 
+    vsnprintf(path, sizeof path, format, arguments);
+    int fd = openat(proc->root_fd, path, O_RDONLY | O_CLOEXEC | flags);
     if (fd < 0)
         return pw_proc_outcome_of(errno);
     *ret_fd = fd;
     return PW_PROC_OK;
+}
+
+enum pw_proc_outcome pw_proc_open_file(const struct pw_proc *proc, int flags, int *ret_fd,
+                                       const char *path, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, path);
+    enum pw_proc_outcome outcome = open_file(proc, flags, ret_fd, path, arguments);
+    va_end(arguments);
+    return outcome;
 }
 
 /* Finds out how descendants can be found, with the caller itself as the process to try it on. */
@@ -32,8 +46,7 @@ static void choose_source(struct pw_proc *proc)
     PW_FD_AUTO stat_fd = -1;
     PW_FD_AUTO children_fd = -1;
     struct pw_proc_stat self;
-    char path[PATH_BYTES];
-    enum pw_proc_outcome outcome = pw_proc_open_file(proc, "self/stat", 0, &stat_fd);
+    enum pw_proc_outcome outcome = pw_proc_open_file(proc, 0, &stat_fd, "self/stat");
 
     if (outcome == PW_PROC_OK)
         outcome = pw_proc_stat_read(stat_fd, &self);
@@ -43,8 +56,7 @@ static void choose_source(struct pw_proc *proc)
             outcome == PW_PROC_DENIED ? PW_ABSENT_NO_PERMISSION : PW_ABSENT_NOT_SUPPORTED;
         return;
     }
-    snprintf(path, sizeof path, "self/task/%d/children", self.pid);
-    outcome = pw_proc_open_file(proc, path, 0, &children_fd);
+    outcome = pw_proc_open_file(proc, 0, &children_fd, "self/task/%d/children", self.pid);
     proc->source = outcome == PW_PROC_OK ? PW_PROC_CHILDREN : PW_PROC_SCAN;
 }
 
@@ -92,14 +104,18 @@ const char *pw_proc_tree_source(const struct pw_proc *proc)
     return names[proc->source];
 }
 
-enum pw_proc_outcome pw_proc_borrow(struct pw_proc *proc, int *kept, const char *path, int flags,
-                                    struct pw_proc_borrowed *ret_borrowed)
+enum pw_proc_outcome pw_proc_borrow(struct pw_proc *proc, int *kept, int flags,
+                                    struct pw_proc_borrowed *ret_borrowed, const char *path, ...)
 {
-    int fd = *kept;
     enum pw_proc_outcome outcome = PW_PROC_OK;
+    int fd = *kept;
+    va_list arguments;
 
-    if (fd < 0)
-        outcome = pw_proc_open_file(proc, path, flags, &fd);
+    if (fd < 0) {
+        va_start(arguments, path);
+        outcome = open_file(proc, flags, &fd, path, arguments);
+        va_end(arguments);
+    }
     if (fd >= 0 && *kept < 0 && proc->kept < proc->kept_limit) {
         *kept = fd;
         proc->kept++;
@@ -124,14 +140,12 @@ void pw_proc_keep_no_more(struct pw_proc *proc, int *kept)
 static void add_link(void *context, pid_t pid)
 {
     struct pw_proc *proc = context;
-    char path[PATH_BYTES];
     PW_FD_AUTO fd = -1;
     struct pw_proc_stat stat;
 
     if (proc->link_count >= PW_LIMIT_TREE_PROCESSES)
         return;
-    snprintf(path, sizeof path, "%d/stat", pid);
-    if (pw_proc_open_file(proc, path, 0, &fd) != PW_PROC_OK ||
+    if (pw_proc_open_file(proc, 0, &fd, "%d/stat", pid) != PW_PROC_OK ||
         pw_proc_stat_read(fd, &stat) != PW_PROC_OK)
         return;
     if (proc->link_count == proc->link_capacity) {
@@ -159,7 +173,7 @@ void pw_proc_scan(struct pw_proc *proc)
     PW_FD_AUTO fd = -1;
 
     proc->link_count = 0;
-    if (pw_proc_open_file(proc, ".", O_DIRECTORY, &fd) != PW_PROC_OK)
+    if (pw_proc_open_file(proc, O_DIRECTORY, &fd, ".") != PW_PROC_OK)
         return;
     /* If it is cut short, the processes that are missing are found by the next scan. */
     (void)pw_proc_numbers_read(fd, add_link, proc);

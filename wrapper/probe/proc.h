@@ -33,9 +33,9 @@ struct pw_proc {
     size_t link_count, link_capacity;
 };
 
-/* Opens `path` below the root of /proc, close-on-exec. *ret_fd is the caller's to close. */
-enum pw_proc_outcome pw_proc_open_file(const struct pw_proc *proc, const char *path, int flags,
-                                       int *ret_fd);
+/* Opens a file below the root of /proc, close-on-exec. *ret_fd is the caller's to close. */
+__attribute__((format(printf, 4, 5))) enum pw_proc_outcome
+pw_proc_open_file(const struct pw_proc *proc, int flags, int *ret_fd, const char *path, ...);
 
 /* A descriptor to use for a while: one that is kept for the next time, or a fresh one. */
 struct pw_proc_borrowed {
@@ -44,10 +44,11 @@ struct pw_proc_borrowed {
 };
 #define PW_PROC_BORROWED_AUTO                                                                      \
     __attribute__((cleanup(pw_proc_give_back))) struct pw_proc_borrowed
-/* Uses *kept if it is >= 0. Else opens `path`, and keeps the descriptor in *kept if there is room. Give it
+/* Uses *kept if it is >= 0. Else opens the file, and keeps the descriptor in *kept if there is room. Give it
  * back in any case, after a failure too; *kept need not exist any more then. */
-enum pw_proc_outcome pw_proc_borrow(struct pw_proc *proc, int *kept, const char *path, int flags,
-                                    struct pw_proc_borrowed *ret_borrowed);
+__attribute__((format(printf, 5, 6))) enum pw_proc_outcome
+pw_proc_borrow(struct pw_proc *proc, int *kept, int flags, struct pw_proc_borrowed *ret_borrowed,
+               const char *path, ...);
 void pw_proc_give_back(struct pw_proc_borrowed *borrowed);
 /* Closes a kept descriptor; does nothing for -1. */
 void pw_proc_keep_no_more(struct pw_proc *proc, int *kept);

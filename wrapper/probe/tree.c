@@ -180,11 +180,9 @@ static void visit_thread_children(void *context, pid_t tid)
 
 static void visit_threads(struct look *look, pid_t pid, void (*visit)(void *context, pid_t tid))
 {
-    char path[PATH_BYTES];
     PW_FD_AUTO fd = -1;
 
-    snprintf(path, sizeof path, "%d/task", pid);
-    if (pw_proc_open_file(look->tree->proc, path, O_DIRECTORY, &fd) != PW_PROC_OK)
+    if (pw_proc_open_file(look->tree->proc, O_DIRECTORY, &fd, "%d/task", pid) != PW_PROC_OK)
         return;
     look->task_fd = fd;
     (void)pw_proc_numbers_read(fd, visit, look);
@@ -195,21 +193,21 @@ static void visit_threads(struct look *look, pid_t pid, void (*visit)(void *cont
 static void visit_children(struct look *look, struct process *process, uint64_t threads)
 {
     struct pw_proc *proc = look->tree->proc;
-    char path[PATH_BYTES];
+    pid_t pid = process->pid;
 
     look->listed = 0;
     if (proc->source == PW_PROC_SCAN) {
-        pw_proc_scanned_children(proc, process->pid, found_child, look);
+        pw_proc_scanned_children(proc, pid, found_child, look);
         return;
     }
     /* A child is listed at the thread that forked it. */
     if (threads > 1) {
-        visit_threads(look, process->pid, visit_thread_children);
+        visit_threads(look, pid, visit_thread_children);
         return;
     }
-    snprintf(path, sizeof path, "%d/task/%d/children", process->pid, process->pid);
     PW_PROC_BORROWED_AUTO file;
-    if (pw_proc_borrow(proc, &process->children_fd, path, 0, &file) == PW_PROC_OK)
+    if (pw_proc_borrow(proc, &process->children_fd, 0, &file, "%d/task/%d/children", pid, pid) ==
+        PW_PROC_OK)
         (void)pw_proc_children_read(file.fd, found_child, look);
 }
 
@@ -218,11 +216,10 @@ static void visit_children(struct look *look, struct process *process, uint64_t 
 static enum pw_proc_outcome read_stat(struct pw_proc *proc, struct process *process,
                                       struct pw_proc_stat *ret_stat)
 {
-    char path[PATH_BYTES];
     PW_PROC_BORROWED_AUTO file;
+    enum pw_proc_outcome outcome =
+        pw_proc_borrow(proc, &process->stat_fd, 0, &file, "%d/stat", process->pid);
 
-    snprintf(path, sizeof path, "%d/stat", process->pid);
-    enum pw_proc_outcome outcome = pw_proc_borrow(proc, &process->stat_fd, path, 0, &file);
     return outcome == PW_PROC_OK ? pw_proc_stat_read(file.fd, ret_stat) : outcome;
 }
 
@@ -258,14 +255,12 @@ static void count_descriptor(void *context, pid_t descriptor)
 
 static struct pw_value count_fds(struct pw_tree *tree, pid_t pid)
 {
-    char path[PATH_BYTES];
     struct stat dir;
     uint64_t count = 0;
     PW_PROC_BORROWED_AUTO file;
-
-    snprintf(path, sizeof path, "%d/fd", pid);
     enum pw_proc_outcome outcome =
-        pw_proc_borrow(tree->proc, &tree->root_fds_fd, path, O_DIRECTORY, &file);
+        pw_proc_borrow(tree->proc, &tree->root_fds_fd, O_DIRECTORY, &file, "%d/fd", pid);
+
     if (outcome == PW_PROC_OK && tree->proc->fd_size_counts && fstat(file.fd, &dir) == 0 &&
         dir.st_size > 0)
         return pw_value_of((double)dir.st_size);
@@ -281,12 +276,11 @@ static struct pw_value count_fds(struct pw_tree *tree, pid_t pid)
 /* Not from a kept descriptor: that would stay with the memory that the process had before an exec. */
 static void add_rollup(struct look *look, pid_t pid)
 {
-    char path[PATH_BYTES];
     PW_FD_AUTO fd = -1;
     struct pw_proc_rollup rollup;
+    enum pw_proc_outcome outcome =
+        pw_proc_open_file(look->tree->proc, 0, &fd, "%d/smaps_rollup", pid);
 
-    snprintf(path, sizeof path, "%d/smaps_rollup", pid);
-    enum pw_proc_outcome outcome = pw_proc_open_file(look->tree->proc, path, 0, &fd);
     if (outcome == PW_PROC_OK)
         outcome = pw_proc_rollup_read(fd, &rollup);
     if (outcome == PW_PROC_DENIED)
@@ -348,7 +342,7 @@ static bool read_process(struct pw_tree *tree, struct process *process,
         *ret_stat = stat;
         return true;
     }
-    if (outcome == PW_PROC_GONE && is_hidden(process->pid))
+    if (!process->seen && outcome == PW_PROC_GONE && is_hidden(process->pid))
         tree->denied = true;
     else if (!process->seen && !process->is_root)
         tree->missed++;

@@ -65,7 +65,8 @@ enum pw_tree_outcome pw_tree_sample(struct pw_tree *tree, int64_t now_ns, unsign
                                     struct pw_tree_sample *ret_sample);
 uint64_t pw_tree_processes_seen(const struct pw_tree *tree); /* different ones, over all samples */
 uint64_t pw_tree_missed_exits(const struct pw_tree *tree);   /* listed, but gone before first read */
-uint64_t pw_tree_skipped(const struct pw_tree *tree);        /* over PW_LIMIT_TREE_PROCESSES */
+/* Over PW_LIMIT_TREE_PROCESSES: the most that one sample left out. */
+uint64_t pw_tree_skipped(const struct pw_tree *tree);
 /* Why there were no samples: PW_ABSENT_NO_SAMPLES, _NO_PERMISSION or _NOT_SUPPORTED. */
 enum pw_absence pw_tree_absence(const struct pw_tree *tree);
 

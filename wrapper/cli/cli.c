@@ -1,0 +1,160 @@
+#include "wrapper/cli/cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "wrapper/cli/command.h"
+#include "wrapper/cli/help.h"
+#include "wrapper/cli/run_options.h"
+
+const struct pw_command pw_commands[PW_COMMAND_COUNT] = {
+    {.name = "run",
+     .usage = "[run] [OPTIONS] -- CMD [ARGS]",
+     .summary = "measure a command (what perfwrap does without a subcommand)",
+     .details = "The last two lines on standard output name the result: summary_json=PATH and "
+                "summary_md=PATH. On a terminal a short table stands before them; otherwise it "
+                "goes to standard error. Each worker gets PERFWRAP_ITERATION, PERFWRAP_WORKER_ID, "
+                "PERFWRAP_RUN_DIR and PERFWRAP_WORKER_DIR, a private folder.",
+     .options = &pw_run_option_set,
+     .run = pw_cmd_run},
+    {.name = "show",
+     .usage = "show [OPTIONS] SUMMARY",
+     .summary = "render a stored summary again",
+     .details = "SUMMARY is a summary.json of perfwrap or of the harness that it replaces, or a "
+                "run folder with one.",
+     .options = &pw_show_option_set,
+     .run = pw_cmd_show},
+    {.name = "metrics",
+     .usage = "metrics [--format=FORMAT]",
+     .summary = "list every number that perfwrap reports",
+     .details = "Prints the metric table, or the JSON Schemas that are made from it.",
+     .options = &pw_metrics_option_set,
+     .run = pw_cmd_metrics},
+    {.name = "help",
+     .usage = "help [--format=FORMAT] [SUBCOMMAND]",
+     .summary = "show help, or the manual page",
+     .details = "Without SUBCOMMAND: general help, with all options of run.",
+     .options = &pw_help_option_set,
+     .run = pw_cmd_help},
+};
+
+const struct pw_command *pw_command_find(const char *name)
+{
+    for (size_t i = 0; i < PW_COMMAND_COUNT; i++) {
+        if (strcmp(pw_commands[i].name, name) == 0) {
+            return &pw_commands[i];
+        }
+    }
+    return NULL;
+}
+
+const char *pw_command_nearest(const char *name)
+{
+    const char *names[PW_COMMAND_COUNT + 1] = {NULL};
+    for (size_t i = 0; i < PW_COMMAND_COUNT; i++) {
+        names[i] = pw_commands[i].name;
+    }
+    return pw_nearest_name(name, names);
+}
+
+int pw_cli_fail(const struct pw_err *err)
+{
+    fprintf(stderr, "perfwrap: %s\n", err->message);
+    if (err->remedy[0]) {
+        fprintf(stderr, "  hint: %s\n", err->remedy);
+    }
+    return pw_err_exit_status(err);
+}
+
+int pw_cli_print(const struct pw_str *text)
+{
+    /* A reader that went away is told as an error of writing, not as death by a signal. Not done earlier: the
+     * workers of `run` inherit what perfwrap was started with, and its session sees to that. */
+    signal(SIGPIPE, SIG_IGN);
+    if (text->failed) {
+        struct pw_err err = PW_ERR_INIT;
+        pw_err_memory(&err);
+        return pw_cli_fail(&err);
+    }
+    fwrite(text->text, 1, text->length, stdout); /* checked when standard output is flushed */
+    return PW_EXIT_OK;
+}
+
+bool pw_cli_may_color(int fd)
+{
+    const char *objection = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    return isatty(fd) && !(objection && *objection) && terminal && strcmp(terminal, "dumb") != 0;
+}
+
+int pw_command_parse(const struct pw_command *command, int argc, char *const *argv, void *target,
+                     struct pw_parsed *ret_parsed, struct pw_err *err)
+{
+    struct pw_parsed parsed;
+    if (pw_options_parse(command->options, argc, argv, target, &parsed, err) != 0) {
+        return -1;
+    }
+    int word = parsed.rest >= 0 ? parsed.rest : parsed.stray;
+    while (!parsed.stopped && word >= 0 && word < argc &&
+           parsed.operand_count < command->options->operands) {
+        parsed.operands[parsed.operand_count++] = argv[word++]; /* behind `--` */
+    }
+    if (!parsed.stopped && word >= 0 && word < argc) {
+        pw_err_set(err, PW_ERR_USAGE, "unexpected word `%s`", argv[word]);
+        return pw_err_remedy(err, "usage: perfwrap %s", command->usage);
+    }
+    *ret_parsed = parsed;
+    return 0;
+}
+
+/*
+ * Descriptors 0 to 2 must be open, or a file that perfwrap opens gets one of these numbers and takes what is
+ * meant for a standard stream. The null device stands in for a missing one; for standard output it is opened for
+ * reading only, so that writing the result there still fails, and is told.
+ */
+static int mend_standard_fds(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF) {
+            continue;
+        }
+        int mode = fd == STDERR_FILENO ? O_WRONLY : O_RDONLY;
+        if (open("/dev/null", mode) != fd) { // NOLINT: must survive exec as a standard stream
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* A result that could not be written is no success, whatever it says. */
+static int finish_stdout(int status)
+{
+    int failed = ferror(stdout);
+    errno = 0;
+    if (fflush(stdout) != 0 || failed) {
+        fprintf(stderr, "perfwrap: write standard output: %s\n",
+                errno ? strerror(errno) : "Input/output error");
+        return PW_EXIT_FAILED;
+    }
+    return status;
+}
+
+int pw_cli_main(int argc, char **argv)
+{
+    if (mend_standard_fds() != 0) {
+        return PW_EXIT_FAILED;
+    }
+    if (argc < 2) {
+        PW_STR_AUTO text = PW_STR_INIT;
+        pw_help_short(&text);
+        fputs(text.text, stderr);
+        return PW_EXIT_USAGE;
+    }
+    const struct pw_command *command = pw_command_find(argv[1]);
+    int words = command ? 2 : 1;
+    command = command ? command : &pw_commands[0];
+    return finish_stdout(command->run(command, argc - words, argv + words));
+}
