@@ -19,7 +19,7 @@ target_include_directories(pw_language INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_definitions(pw_language INTERFACE _GNU_SOURCE PERFWRAP_VERSION="${PROJECT_VERSION}")
 target_compile_options(pw_language INTERFACE $<$<COMPILE_LANGUAGE:C>:
     -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes
-    -Wformat=2 -Wvla $<$<BOOL:${PW_WERROR}>:-Werror>>)
+    -Wformat-security -Wvla $<$<BOOL:${PW_WERROR}>:-Werror>>)
 
 add_library(pw_options INTERFACE)
 target_link_libraries(pw_options INTERFACE pw_language)

@@ -74,7 +74,8 @@ static int open_aside(const char *path, mode_t mode, char **ret_aside, struct pw
     for (unsigned i = 0; i < ASIDE_TRIES && sys == EEXIST; i++) {
         char *aside = NULL;
         if (asprintf(&aside, "%s.%ld-%u.tmp", path, (long)getpid(), i) < 0) {
-            return pw_err_memory(err);
+            pw_err_memory(err);
+            return -1;
         }
         int fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
         if (fd >= 0) {
@@ -84,7 +85,8 @@ static int open_aside(const char *path, mode_t mode, char **ret_aside, struct pw
         sys = errno;
         free(aside);
     }
-    return fail_path(err, sys, "create a file for", path);
+    fail_path(err, sys, "create a file for", path);
+    return -1;
 }
 
 int pw_file_write(const char *path, const void *bytes, size_t size, mode_t mode, struct pw_err *err)
@@ -279,6 +281,21 @@ static int enter(struct remover *state, int fd)
     return 0;
 }
 
+static int remember(struct remover *state, const struct stat *info)
+{
+    if (state->depth == state->capacity) {
+        size_t capacity = state->capacity * 2 + 16;
+        struct place *larger = reallocarray(state->passed, capacity, sizeof(*larger));
+        if (!larger) {
+            return -1;
+        }
+        state->passed = larger;
+        state->capacity = capacity;
+    }
+    state->passed[state->depth++] = (struct place){info->st_dev, info->st_ino};
+    return 0;
+}
+
 static int go_down(struct remover *state, int at, const char *name)
 {
     int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -290,12 +307,8 @@ static int go_down(struct remover *state, int at, const char *name)
     if (sys == 0 && state->depth > 0 && info.st_dev != state->passed[0].device) {
         sys = EBUSY; /* a mount */
     }
-    if (sys == 0 && state->depth == state->capacity) {
-        size_t capacity = state->capacity * 2 + 16;
-        struct place *passed = reallocarray(state->passed, capacity, sizeof(*passed));
-        sys = passed ? 0 : ENOMEM;
-        state->passed = passed ? passed : state->passed;
-        state->capacity = passed ? capacity : state->capacity;
+    if (sys == 0 && remember(state, &info) != 0) {
+        sys = ENOMEM;
     }
     if (sys != 0) {
         close(fd);
@@ -304,7 +317,6 @@ static int go_down(struct remover *state, int at, const char *name)
     }
     /* A folder that its maker left read-only cannot be emptied; if this fails, unlinkat tells. */
     (void)fchmod(fd, 0700);
-    state->passed[state->depth++] = (struct place){info.st_dev, info.st_ino};
     return enter(state, fd);
 }
 

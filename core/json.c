@@ -160,6 +160,9 @@ int pw_json_read_file(const char *path, json_t **ret_root, struct pw_err *err)
     return 0;
 }
 
+/* Every decimal number of 15 digits survives the way to a double and back (IEEE 754), and 0.1 stays 0.1. */
+enum { REAL_DIGITS = 15 };
+
 static int add_part(const char *part, size_t size, void *context)
 {
     struct pw_str *text = context;
@@ -169,7 +172,8 @@ static int add_part(const char *part, size_t size, void *context)
 
 static int dump(const json_t *root, struct pw_str *text, struct pw_err *err)
 {
-    if (json_dump_callback(root, add_part, text, JSON_INDENT(2)) != 0) {
+    const size_t flags = JSON_INDENT(2) | JSON_REAL_PRECISION(REAL_DIGITS);
+    if (json_dump_callback(root, add_part, text, flags) != 0) {
         return text->failed
                    ? pw_err_memory(err)
                    : pw_err_set(err, PW_ERR_INTERNAL, "document cannot be written as JSON");

@@ -2,8 +2,8 @@
  * Helpers over jansson. Building: memory failure is sticky in the document's `failed`, so the builder
  * checks once at the end. Reading: bounded, duplicate keys refused, one clear error with line and column.
  *
- * Numbers: a value that is absent or not finite becomes null. A double that holds an integer and is asked
- * for as one is written without a fraction.
+ * Numbers: written with 15 significant digits. A value that is absent or not finite becomes null. A double
+ * that holds an integer and is asked for as one is written without a fraction.
  */
 #ifndef PW_CORE_JSON_H
 #define PW_CORE_JSON_H

@@ -62,10 +62,10 @@ struct pw_metric {
     enum pw_metric_id id;
     const char *path;      /* dotted place under `summary`; unique */
     const char *key;       /* key in runs[] and worker_results[]; NULL: not there */
+    const char *unit;      /* "ms", "MiB", "count", …: as the contract writes it */
     bool worker_only;      /* `key` stands in worker_results[] only */
     bool iteration_only;   /* `key` stands in runs[] only */
     bool frozen;           /* schema v4: may never be renamed or dropped, nor change its unit */
-    const char *unit;      /* "ms", "MiB", "count", …: as the contract writes it */
     bool integer;          /* whole numbers in runs[] and worker_results[] */
     enum pw_fold fold;
     unsigned stats;        /* PW_STAT_BIT()s */

@@ -124,8 +124,8 @@ int pw_run_record_warn(struct pw_run_record *run, const char *kind, const char *
 int pw_iteration_record_init(struct pw_iteration_record *iteration, unsigned number,
                              size_t worker_count, struct pw_err *err)
 {
-    struct pw_worker_record *workers = calloc(worker_count, sizeof(*workers));
-    if (!workers && worker_count > 0) {
+    struct pw_worker_record *workers = calloc(worker_count + 1, sizeof(*workers));
+    if (!workers) {
         return pw_err_memory(err);
     }
     for (size_t i = 0; i < worker_count; i++) {

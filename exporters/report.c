@@ -271,7 +271,8 @@ static void add_head(const struct pw_summary *summary, struct pw_document *docum
     } fields[] = {{"Generated", "generated_at"},
                   {"Command", "command"},
                   {"Iterations", "iterations"},
-                  {"Config", "config_path"}},
+                  {"Config", "config_path"},
+                  {"Stopped because", "stop_detail"}},
       profile[] = {{"Name", "profile.name"},
                    {"Phase", "profile.phase"},
                    {"Concurrency", "profile.concurrency"},
@@ -421,7 +422,7 @@ static void add_orphans(const struct pw_summary *summary, struct pw_document *do
     static const char *const headers[] = {"Name", "Iteration", "Worker", "Pid", "Kept"};
     static const char *const keys[] = {"iteration", "worker_id", "pid"};
     const json_t *block = find_block(summary, "orphans");
-    const json_t *list = json_is_object(block) ? json_object_get(block, "processes") : block;
+    const json_t *list = json_is_object(block) ? json_object_get(block, "listed") : block;
     if (json_array_size(list) == 0) {
         return;
     }

@@ -1,8 +1,6 @@
 #include "exporters/report.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include "core/json.h"
+#include <string.h>
 
 /* A number of a summary as text; each use has its own buffer. */
 #define TEXT(value, decimals) pw_report_number((char[PW_NUMBER_MAX]){0}, (value), (decimals))
@@ -50,10 +48,15 @@ void pw_report_short(const struct pw_summary *summary, struct pw_document *docum
 {
     const char *command = pw_summary_string(summary, "command");
     pw_document_field(document, "Command", "%s", command ? command : "n/a");
-    pw_document_field(document, "Iterations", "%s of %s worker(s), after %s of warm-up",
+    pw_document_field(document, "Iterations", "%s of %s at once, after %s of warm-up",
                       TEXT(pw_summary_number(summary, "iterations"), 0),
                       TEXT(pw_summary_number(summary, "profile.concurrency"), 0),
                       TEXT(pw_summary_number(summary, "profile.warmup"), 0));
+    const char *stop = pw_summary_string(summary, "stop_reason");
+    if (stop && strcmp(stop, pw_stop_name(PW_STOP_ITERATIONS)) != 0) {
+        const char *detail = pw_summary_string(summary, "stop_detail");
+        pw_document_field(document, "Stopped", "%s", detail ? detail : stop);
+    }
     add_latency(summary, document);
     pw_document_field(document, "Throughput", "%s runs/s", STAT(THROUGHPUT, MEAN, 3));
     pw_document_field(document, "Peak RSS", "%s MiB largest process, %s MiB whole tree",

@@ -105,12 +105,13 @@ class FullDisk(FaultTest):
                               if not path.name.startswith(("iteration-", "summary."))])
         self.assertRegex(run.err, rf"\b{len(found)}\b", "what was kept is not said")
 
-    def test_temporary_folder_full(self):
-        """The workers' private folders cannot be made: said before the first worker is started."""
-        place, started = self.mount("64k"), self.dir / "started"
+
+class TemporaryFolder(FaultTest):
+    def test_the_workers_private_folders_cannot_be_made(self):
+        started = self.dir / "started"
         run = self.run_pw("-n", 1, "-w", 0, cmd=["/usr/bin/touch", started],
-                          env=self.env(TMPDIR=place / "gone"), expect=125)
-        self.assert_one_error(run, str(place))
+                          env=self.env(TMPDIR=self.dir / "gone"), expect=125)
+        self.assert_one_error(run, str(self.dir / "gone"))
         self.assertFalse(started.exists())
 
 

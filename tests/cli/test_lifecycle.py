@@ -203,9 +203,9 @@ class Interruption(LifecycleTest):
         wait_until((self.dir / "term").exists, 10, "TERM in the worker")
         self.assertIsNone(process.poll())
         began = time.monotonic()
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
         run = self.finish(process)
-        self.assertEqual(143, run.status, str(run))
+        self.assertEqual(130, run.status, str(run))
         self.assertLess(time.monotonic() - began, 2 * SLOWER)
         wait_until(lambda: not marked(self.mark), 2, "the workers' end")
 

@@ -7,28 +7,30 @@
  *   threads     half in each of two threads, at the same time where there are two cores
  *
  * Truth: MS ms of user plus system time by CLOCK_PROCESS_CPUTIME_ID (per thread by
- * CLOCK_THREAD_CPUTIME_ID), plus starting and ending, below 5 ms. It ends by the CPU clock, so a loaded
- * machine makes it longer but not more expensive.
+ * CLOCK_THREAD_CPUTIME_ID), plus starting and ending, below 5 ms. It ends by the CPU clock, so a
+ * loaded machine makes it longer but not more expensive.
  */
 #include <pthread.h>
 #include <sys/wait.h>
 #include "tests/targets/target.h"
 
-static void burn(clockid_t clock, long ms) {
+static void burn(clockid_t clock, long ms)
+{
     struct timespec now;
     do {
-        for (volatile int spin = 0; spin < 10000; spin++) {
-        }
+        for (volatile int spin = 0; spin < 10000; spin++) {}
         clock_gettime(clock, &now);
     } while (now.tv_sec * 1000 + now.tv_nsec / 1000000 < ms);
 }
 
-static void *burn_thread(void *ms) {
+static void *burn_thread(void *ms)
+{
     burn(CLOCK_THREAD_CPUTIME_ID, *(const long *)ms);
     return NULL;
 }
 
-static void burn_in_threads(long ms) {
+static void burn_in_threads(long ms)
+{
     pthread_t threads[2];
     for (int i = 0; i < 2; i++) {
         errno = pthread_create(&threads[i], NULL, burn_thread, &ms);
@@ -41,7 +43,8 @@ static void burn_in_threads(long ms) {
     }
 }
 
-static void burn_below(int generations, long ms) {
+static void burn_below(int generations, long ms)
+{
     if (generations == 0) {
         burn(CLOCK_PROCESS_CPUTIME_ID, ms);
         return;
@@ -60,7 +63,8 @@ static void burn_below(int generations, long ms) {
     }
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     if (argc < 2) {
         target_usage("MS [self|child|grandchild|threads]");
     }

@@ -1,7 +1,7 @@
 /*
- * A library to preload (LD_PRELOAD=…/clock_jump.so): the wall clock jumps by an hour, forth and back in
- * turns, at each call that reads it. The monotonic clocks are right. For a test that durations do not
- * come from the wall clock.
+ * A library to preload (LD_PRELOAD=…/clock_jump.so): the wall clock jumps by an hour, forth and
+ * back in turns, at each call that reads it. The monotonic clocks are right. For a test that
+ * durations do not come from the wall clock.
  */
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -11,11 +11,13 @@
 /* Calls so far; a race between threads only makes a jump come twice. */
 static _Atomic unsigned calls;
 
-static time_t jump(void) {
+static time_t jump(void)
+{
     return calls++ % 2 ? -3600 : 3600;
 }
 
-int clock_gettime(clockid_t clock, struct timespec *ret_time) {
+int clock_gettime(clockid_t clock, struct timespec *ret_time)
+{
     long result = syscall(SYS_clock_gettime, clock, ret_time);
     if (result == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) {
         ret_time->tv_sec += jump();
@@ -23,7 +25,8 @@ int clock_gettime(clockid_t clock, struct timespec *ret_time) {
     return (int)result;
 }
 
-int gettimeofday(struct timeval *restrict ret_time, void *restrict zone) {
+int gettimeofday(struct timeval *restrict ret_time, void *restrict zone)
+{
     (void)zone;
     struct timespec now;
     int result = clock_gettime(CLOCK_REALTIME, &now);
@@ -32,7 +35,8 @@ int gettimeofday(struct timeval *restrict ret_time, void *restrict zone) {
     return result;
 }
 
-time_t time(time_t *ret_time) {
+time_t time(time_t *ret_time)
+{
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     if (ret_time) {

@@ -1,12 +1,13 @@
 /*
- * close_pipes MS [EXIT]: closes standard input, output and error at once and goes on for MS ms. Returns
- * EXIT (0).
+ * close_pipes MS [EXIT]: closes standard input, output and error at once and goes on for MS ms.
+ * Returns EXIT (0).
  *
  * Truth: it lives for MS ms at least, with no descriptor open.
  */
 #include "tests/targets/target.h"
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     if (argc < 2) {
         target_usage("MS [EXIT]");
     }

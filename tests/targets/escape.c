@@ -10,8 +10,8 @@
  *   ready=PATH    the root makes this file when all is set up
  *   exit=CODE     the root returns CODE
  *
- * Truth: two processes while both live (`double`: the middle one is reaped before the root goes on);
- * memory: MIB MiB in the one left behind; standard output and error stay open in it.
+ * Truth: two processes while both live (`double`: the middle one is reaped before the root goes
+ * on); memory: MIB MiB in the one left behind; standard output and error stay open in it.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -25,12 +25,14 @@ struct words {
     const char *ready;
 };
 
-static const char *value_of(const char *word, const char *key) {
+static const char *value_of(const char *word, const char *key)
+{
     size_t length = strlen(key);
     return strncmp(word, key, length) == 0 ? word + length : NULL;
 }
 
-static void read_word(struct words *words, const char *word) {
+static void read_word(struct words *words, const char *word)
+{
     const char *value;
     if (strcmp(word, "double") == 0) {
         words->twice = true;
@@ -49,12 +51,14 @@ static void read_word(struct words *words, const char *word) {
     } else if ((value = value_of(word, "ready="))) {
         words->ready = value;
     } else {
-        target_usage("[double] [setsid] [ignore-term] [memory=] [child-ms=] [root-ms=] [ready=] [exit=]");
+        target_usage(
+            "[double] [setsid] [ignore-term] [memory=] [child-ms=] [root-ms=] [ready=] [exit=]");
     }
 }
 
 /* The one that gets away. Tells that it is set up by closing `told`. */
-__attribute__((noreturn)) static void live(const struct words *words, int told) {
+__attribute__((noreturn)) static void live(const struct words *words, int told)
+{
     if (words->session && setsid() < 0) {
         target_die("setsid");
     }
@@ -64,7 +68,8 @@ __attribute__((noreturn)) static void live(const struct words *words, int told) 
     _exit(0);
 }
 
-static void leave_behind(const struct words *words) {
+static void leave_behind(const struct words *words)
+{
     int told[2];
     if (pipe(told) < 0) {
         target_die("pipe");
@@ -91,7 +96,8 @@ static void leave_behind(const struct words *words) {
     close(told[0]);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     struct words words = {.child_ms = 60000};
     for (int i = 1; i < argc; i++) {
         read_word(&words, argv[i]);

@@ -1,6 +1,6 @@
 /*
- * fork_bomb COUNT [MS]: forks COUNT children as fast as it can, without waiting in between, then reaps
- * them all. Each child ends at once, or ignores TERM and stays for MS ms.
+ * fork_bomb COUNT [MS]: forks COUNT children as fast as it can, without waiting in between, then
+ * reaps them all. Each child ends at once, or ignores TERM and stays for MS ms.
  *
  * Truth: COUNT + 1 processes lived; with MS all of them at once.
  */
@@ -8,7 +8,8 @@
 #include <sys/wait.h>
 #include "tests/targets/target.h"
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     if (argc < 2) {
         target_usage("COUNT [MS]");
     }

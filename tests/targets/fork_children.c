@@ -1,10 +1,10 @@
 /*
- * fork_children COUNT MS [thread]: forks COUNT children that all live at once for MS ms, then ends and
- * reaps them. With `thread` it is not the first thread that forks and waits, but a second one.
+ * fork_children COUNT MS [thread]: forks COUNT children that all live at once for MS ms, then ends
+ * and reaps them. With `thread` it is not the first thread that forks and waits, but a second one.
  *
  * Truth: COUNT direct children, COUNT + 1 processes in the tree, COUNT + 1 threads (one more with
- * `thread`). The children wait for the end of a pipe that the parent holds, so none ends early and none
- * survives the parent.
+ * `thread`). The children wait for the end of a pipe that the parent holds, so none ends early and
+ * none survives the parent.
  */
 #include <pthread.h>
 #include <sys/wait.h>
@@ -14,7 +14,8 @@ struct job {
     long count, ms;
 };
 
-static void *run(void *argument) {
+static void *run(void *argument)
+{
     const struct job *job = argument;
     int gate[2];
     if (pipe(gate) < 0) {
@@ -43,7 +44,8 @@ static void *run(void *argument) {
     return NULL;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     if (argc < 3) {
         target_usage("COUNT MS [thread]");
     }

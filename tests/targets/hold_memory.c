@@ -1,15 +1,16 @@
 /*
- * hold_memory MIB MS [child]: touches MIB MiB of private memory and holds it for MS ms. With `child` a
- * forked child does so, and the parent waits for it.
+ * hold_memory MIB MS [child]: touches MIB MiB of private memory and holds it for MS ms. With
+ * `child` a forked child does so, and the parent waits for it.
  *
- * Truth: the resident set of the process that holds is MIB MiB plus its image, which is below 2 MiB; the
- * tree's is one image more with `child`. The parent's own set stays below 2 MiB, but ru_maxrss after
- * wait4 is that of the largest process, so it shows the child's too.
+ * Truth: the resident set of the process that holds is MIB MiB plus its image, which is below 2
+ * MiB; the tree's is one image more with `child`. The parent's own set stays below 2 MiB, but
+ * ru_maxrss after wait4 is that of the largest process, so it shows the child's too.
  */
 #include <sys/wait.h>
 #include "tests/targets/target.h"
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     if (argc < 3) {
         target_usage("MIB MS [child]");
     }

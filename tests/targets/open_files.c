@@ -7,7 +7,8 @@
 #include <fcntl.h>
 #include "tests/targets/target.h"
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     if (argc != 3) {
         target_usage("COUNT MS");
     }

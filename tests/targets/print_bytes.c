@@ -1,6 +1,6 @@
 /*
- * print_bytes BYTES [stdout | stderr | both] [EXIT]: prints BYTES bytes to the stream (each stream with
- * `both`, in turns), in lines of 64 bytes. Returns EXIT (0).
+ * print_bytes BYTES [stdout | stderr | both] [EXIT]: prints BYTES bytes to the stream (each stream
+ * with `both`, in turns), in lines of 64 bytes. Returns EXIT (0).
  *
  * Truth: BYTES bytes on the stream, of which every 64th is a newline; memory below 2 MiB.
  */
@@ -8,7 +8,8 @@
 
 enum { LINE = 64, BLOCK = 65536 };
 
-static void print(int fd, const char *bytes, size_t size) {
+static void print(int fd, const char *bytes, size_t size)
+{
     while (size > 0) {
         ssize_t done = write(fd, bytes, size);
         if (done < 0) {
@@ -19,7 +20,8 @@ static void print(int fd, const char *bytes, size_t size) {
     }
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     static char block[BLOCK];
     if (argc < 2) {
         target_usage("BYTES [stdout|stderr|both] [EXIT]");

@@ -1,5 +1,6 @@
 /*
- * stop_self [READY]: makes the file READY, stops itself with SIGSTOP, and returns 7 once it is continued.
+ * stop_self [READY]: makes the file READY, stops itself with SIGSTOP, and returns 7 once it is
+ * continued.
  *
  * Truth: it never ends unless somebody continues or kills it.
  */
@@ -7,7 +8,8 @@
 #include <signal.h>
 #include "tests/targets/target.h"
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     if (argc > 1 && close(open(argv[1], O_WRONLY | O_CREAT | O_CLOEXEC, 0644)) < 0) {
         target_die(argv[1]);
     }

@@ -1,22 +1,24 @@
 /*
- * timed_sleep_static MS PATH: sleeps for MS ms and appends one line "START_NS END_NS\n" (CLOCK_MONOTONIC) to
- * PATH: when main() began, and when it was about to end. Linked statically, so that no loader's work
- * lies outside these two times.
+ * timed_sleep_static MS PATH: sleeps for MS ms and appends one line "START_NS END_NS\n"
+ * (CLOCK_MONOTONIC) to PATH: when main() began, and when it was about to end. Linked statically, so
+ * that no loader's work lies outside these two times.
  *
- * Truth: a duration that contains the whole process is at least END_NS - START_NS, which is at least MS
- * ms. What it may have more is clone, exec, exit and the write of that line.
+ * Truth: a duration that contains the whole process is at least END_NS - START_NS, which is at
+ * least MS ms. What it may have more is clone, exec, exit and the write of that line.
  */
 #include <fcntl.h>
 #include <inttypes.h>
 #include "tests/targets/target.h"
 
-static int64_t now_ns(void) {
+static int64_t now_ns(void)
+{
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     int64_t start_ns = now_ns();
     if (argc != 3) {
         target_usage("MS PATH");

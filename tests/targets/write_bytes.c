@@ -2,14 +2,15 @@
  * write_bytes BYTES PATH: writes BYTES zero bytes to a new file in blocks of 64 KiB, and has them
  * flushed to the device with fsync.
  *
- * Truth (proc(5), /proc/PID/io): wchar is BYTES exactly; write_bytes is BYTES rounded up to pages plus
- * what the file system writes for itself, where PATH is on a device; a file system in memory (tmpfs)
- * counts nothing there.
+ * Truth (proc(5), /proc/PID/io): wchar is BYTES exactly; write_bytes is BYTES rounded up to pages
+ * plus what the file system writes for itself, where PATH is on a device; a file system in memory
+ * (tmpfs) counts nothing there.
  */
 #include <fcntl.h>
 #include "tests/targets/target.h"
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     static const char block[65536];
     if (argc != 3) {
         target_usage("BYTES PATH");

@@ -109,6 +109,7 @@ int pw_plan_make(const struct pw_run_options *options, const struct pw_parsed *p
     plan->timeout_sec = options->timeout_sec;
     plan->kill_grace_ms = options->kill_grace_ms;
     plan->keep_orphans = options->keep_orphans;
+    plan->inherit_fds = options->inherit_fds;
     plan->ignore_all_failures = options->ignore_failure.all;
     plan->ignored_codes = options->ignore_failure.given ? options->ignore_failure.code : NULL;
     plan->stdout_is_reserved = options->json;

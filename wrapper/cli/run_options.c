@@ -120,13 +120,17 @@ static const struct pw_option options[] = {
      .argument = "null|inherit|tail|FILE", .initial = "tail", .profile_key = "output",
      FIELD(output),
      .help = "What becomes of the workers' output: discarded, passed on, its end kept and shown if a "
-             "worker fails, or appended to FILE (a file of such a name: ./tail)."},
+             "worker fails, or written to FILE (a file of such a name: ./tail)."},
     {.name = "input", .type = PW_OPTION_STRING, .group = GROUP_WORKERS, .argument = "FILE",
      .profile_key = "input", FIELD(input),
      .help = "Standard input of each worker, read from its beginning. Without it: /dev/null."},
     {.name = "keep-orphans", .type = PW_OPTION_FLAG, .group = GROUP_WORKERS,
      .profile_key = "keep_orphans", FIELD(keep_orphans),
      .help = "Leave processes alone that outlive their worker; they are reported, but not ended."},
+    {.name = "inherit-fds", .type = PW_OPTION_FLAG, .group = GROUP_WORKERS,
+     .profile_key = "inherit_fds", FIELD(inherit_fds),
+     .help = "Pass on descriptors over 2 that perfwrap was started with. Without it workers get 0 to 2 "
+             "only, so that descriptors of the caller do not count as theirs."},
     {.name = "ignore-failure", .type = PW_OPTION_CODES, .group = GROUP_WORKERS,
      .argument = "CODES", FIELD(ignore_failure),
      .help = "Count these return codes, or all, as success for perfwrap's exit status: "

@@ -17,6 +17,7 @@ struct pw_run_options {
     double timeout_sec, kill_grace_ms;
     const char *output, *input;
     bool keep_orphans;
+    bool inherit_fds;
     struct pw_option_codes ignore_failure;
     const char *setup, *prepare, *conclude, *cleanup;
     double probe_interval_ms, probe_budget_pct, top_interval_ms;

@@ -72,8 +72,9 @@ static void add_footprint(struct pw_tree_stats *stats, struct pw_tree_stats_foot
     stats->footprints[stats->footprint_count++] = point;
 }
 
-static double footprint_near(const struct pw_tree_stats *stats, int64_t at_ns)
+static double mid_footprint(const struct pw_tree_stats *stats)
 {
+    int64_t at_ns = stats->started_at_ns + (stats->ended_at_ns - stats->started_at_ns) / 2;
     struct pw_tree_stats_footprint best = stats->last_footprint;
 
     for (unsigned i = 0; i < stats->footprint_count; i++) {
@@ -89,6 +90,7 @@ void pw_tree_stats_init(struct pw_tree_stats *stats, int64_t started_at_ns, bool
     struct pw_tree_stats_at start = {.at_ns = started_at_ns, .cpu_ns = 0};
 
     *stats = (struct pw_tree_stats){.started_at_ns = started_at_ns,
+                                    .ended_at_ns = started_at_ns,
                                     .top_attach = top_attach,
                                     .footprint_stride = 1};
     cpu_start(&stats->tree_cpu, start);
@@ -113,6 +115,7 @@ void pw_tree_stats_add(struct pw_tree_stats *stats, const struct pw_tree_sample 
                        bool top_point)
 {
     stats->samples++;
+    stats->ended_at_ns = sample->at_ns;
     if (sample->rss_bytes > stats->peak_rss_bytes)
         stats->peak_rss_bytes = sample->rss_bytes;
     if (sample->root_rss_bytes > stats->peak_root_rss_bytes)
@@ -163,8 +166,7 @@ void pw_tree_stats_finish(struct pw_tree_stats *stats, int64_t ended_at_ns, int6
 
     finish_cpu(&stats->root_cpu, start, (struct pw_tree_stats_at){ended_at_ns, root_cpu_ns});
     cpu_end(&stats->top_cpu, life_pct);
-    stats->footprint_mid_bytes =
-        footprint_near(stats, stats->started_at_ns + (ended_at_ns - stats->started_at_ns) / 2);
+    stats->ended_at_ns = ended_at_ns;
 }
 
 /* From here on: writing values. */
@@ -177,8 +179,8 @@ static void set_top(const struct pw_tree_stats *stats, enum pw_absence reason,
     double points = (double)stats->top_points;
 
     if (!stats->top_attach)
-        return;
-    values[PW_METRIC_TOP_SAMPLES] = pw_value_of(points);
+        none = pw_value_absent(PW_ABSENT_NOT_MEASURED);
+    values[PW_METRIC_TOP_SAMPLES] = stats->top_attach ? pw_value_of(points) : none;
     values[PW_METRIC_TOP_PEAK_RSS] = has ? pw_value_of(stats->top_rss_peak_bytes / MIB) : none;
     values[PW_METRIC_TOP_MEAN_RSS] =
         has ? pw_value_of(stats->top_rss_sum_bytes / points / MIB) : none;
@@ -193,7 +195,7 @@ static void set_footprints(const struct pw_tree_stats *stats, struct pw_value *v
 
     values[PW_METRIC_FOOTPRINT_START] =
         has ? pw_value_of(stats->footprints[0].bytes / MIB) : none;
-    values[PW_METRIC_FOOTPRINT_MID] = has ? pw_value_of(stats->footprint_mid_bytes / MIB) : none;
+    values[PW_METRIC_FOOTPRINT_MID] = has ? pw_value_of(mid_footprint(stats) / MIB) : none;
     values[PW_METRIC_FOOTPRINT_END] =
         has ? pw_value_of(stats->last_footprint.bytes / MIB) : none;
 }

@@ -27,7 +27,7 @@ enum { PW_TREE_FOOTPRINT_POINTS = 64 }; /* halved by dropping every second one w
 
 /* All but `samples` is for tree_stats.c alone. */
 struct pw_tree_stats {
-    int64_t started_at_ns;
+    int64_t started_at_ns, ended_at_ns; /* the last sample stands in for the end until it is known */
     bool top_attach;
     uint64_t samples;
     uint64_t peak_rss_bytes, peak_root_rss_bytes;
@@ -50,7 +50,6 @@ struct pw_tree_stats {
     unsigned footprint_count, footprint_stride;
     uint64_t footprint_total;
     enum pw_absence footprint_absence;
-    double footprint_mid_bytes;
 };
 
 /* `started_at_ns`: when the worker was spawned (CPU time 0). */
@@ -64,7 +63,7 @@ void pw_tree_stats_add(struct pw_tree_stats *stats, const struct pw_tree_sample 
 void pw_tree_stats_finish(struct pw_tree_stats *stats, int64_t ended_at_ns, int64_t cpu_ns,
                           int64_t root_cpu_ns);
 /* Sets the sampled metrics in `values`, indexed by enum pw_metric_id; those without a sample become absent
- * with the tree's reason. What was not asked for is left alone. */
+ * with the tree's reason, and those not asked for become PW_ABSENT_NOT_MEASURED. */
 void pw_tree_stats_values(const struct pw_tree_stats *stats, const struct pw_tree *tree,
                           struct pw_value *values);
 

@@ -1,6 +1,7 @@
 #include "wrapper/run/iteration.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,10 @@ struct crew {
     size_t count;
     struct pw_worker *workers;
     struct pw_worker_spec *specs;
-    char **dirs; /* the workers' private folders */
+    struct berth {
+        char *dir;    /* the worker's private folder */
+        int input_fd; /* its own, so that each reads the file from its beginning; -1: none */
+    } *berths;
 };
 
 static void crew_done(struct crew *crew)
@@ -26,25 +30,27 @@ static void crew_done(struct crew *crew)
     for (size_t i = 0; i < crew->count; i++) {
         pw_worker_done(&crew->workers[i]);
         pw_environment_free((char **)crew->specs[i].environment);
-        if (crew->dirs[i])
-            pw_dir_remove_tree(crew->dirs[i], NULL);
-        free(crew->dirs[i]);
+        pw_fd_done(&crew->berths[i].input_fd);
+        if (crew->berths[i].dir)
+            pw_dir_remove_tree(crew->berths[i].dir, NULL);
+        free(crew->berths[i].dir);
     }
     free(crew->workers);
     free(crew->specs);
-    free(crew->dirs);
+    free(crew->berths);
 }
 
 static int crew_init(struct crew *crew, size_t count, struct pw_err *err)
 {
     crew->workers = calloc(count, sizeof *crew->workers);
     crew->specs = calloc(count, sizeof *crew->specs);
-    crew->dirs = calloc(count, sizeof *crew->dirs);
-    if (!crew->workers || !crew->specs || !crew->dirs)
+    crew->berths = calloc(count, sizeof *crew->berths);
+    if (!crew->workers || !crew->specs || !crew->berths)
         return pw_err_memory(err); /* count stays 0: crew_done() frees the arrays */
     crew->count = count;
     for (size_t i = 0; i < count; i++) {
         crew->workers[i].id = (unsigned)i + 1;
+        crew->berths[i].input_fd = -1;
         crew->workers[i].control_fd = -1;
         crew->workers[i].out = crew->workers[i].err = PW_TAIL_INIT;
     }
@@ -56,6 +62,7 @@ static struct pw_warden_order go_order(const struct pw_stage *stage)
     return (struct pw_warden_order){
         .kind = PW_ORDER_GO,
         .keep_orphans = stage->plan->keep_orphans,
+        .inherit_fds = stage->plan->inherit_fds,
         .sigpipe_ignored = pw_signals_inherited_sigpipe_ignored(),
         .blocked_signals = pw_signals_inherited_mask(),
         .nofile = stage->nofile,
@@ -84,6 +91,16 @@ static void choose_output(const struct pw_stage *stage, struct pw_worker_spec *s
     }
 }
 
+static int open_input(const struct pw_stage *stage, struct berth *berth, struct pw_err *err)
+{
+    const char *path = stage->plan->input_file ? stage->plan->input_file : "/dev/null";
+    berth->input_fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (berth->input_fd >= 0)
+        return 0;
+    pw_err_system(err, errno, "open `%s`", path);
+    return pw_err_remedy(err, "name a readable file with --input");
+}
+
 static int prepare_worker(const struct pw_stage *stage, struct crew *crew, size_t index,
                           unsigned number, struct pw_err *err)
 {
@@ -91,14 +108,14 @@ static int prepare_worker(const struct pw_stage *stage, struct crew *crew, size_
     char *dir;
     if (asprintf(&dir, "%s/worker-%zu", stage->scratch_dir, index + 1) < 0)
         return pw_err_memory(err);
-    crew->dirs[index] = dir;
+    crew->berths[index].dir = dir;
     if (mkdir(dir, 0700))
         return pw_err_system(err, errno, "create folder `%s`", dir);
     spec->argv = stage->plan->argv;
     spec->environment = pw_environment_new(number, (unsigned)index + 1, stage->run->run_dir, dir, err);
-    if (!spec->environment)
+    if (!spec->environment || open_input(stage, &crew->berths[index], err))
         return -1;
-    spec->stdin_fd = stage->input_fd;
+    spec->stdin_fd = crew->berths[index].input_fd;
     spec->go = go_order(stage);
     choose_output(stage, spec);
     return 0;

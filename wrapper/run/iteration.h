@@ -21,8 +21,7 @@ struct pw_stage {
     struct pw_run_record *run;     /* gets orphans, and how exits were watched */
     const char *scratch_dir;       /* private; the workers' folders are made and removed below it */
     struct rlimit nofile;          /* for the workers: as perfwrap was started */
-    int input_fd, output_fd;       /* --input (or /dev/null), --output FILE (or -1) */
-    int null_fd;
+    int output_fd, null_fd;        /* --output FILE (or -1); /dev/null */
 };
 
 /* `number` 0: warm-up. On success `iteration` is folded; end it with pw_iteration_record_done(), unless -1.

@@ -29,6 +29,7 @@ struct pw_plan {
     double timeout_sec;       /* a worker's deadline, from its spawn; 0: none */
     double kill_grace_ms;     /* between TERM and KILL */
     bool keep_orphans;
+    bool inherit_fds;         /* --inherit-fds: pass on descriptors over 2 that perfwrap inherited */
     bool ignore_all_failures; /* --ignore-failure */
     const unsigned char *ignored_codes; /* 256 flags for --ignore-failure=CODES, or NULL */
     enum pw_output_mode output_mode;

@@ -26,7 +26,6 @@ static void session_done(struct session *session)
     struct pw_stage *stage = &session->stage;
     pw_sampler_free(stage->sampler);
     pw_supervisor_free(stage->supervisor);
-    pw_fd_done(&stage->input_fd);
     pw_fd_done(&stage->output_fd);
     pw_fd_done(&stage->null_fd);
     setrlimit(RLIMIT_NOFILE, &stage->nofile);
@@ -58,8 +57,6 @@ static int open_files(struct pw_stage *stage, struct pw_err *err)
     const struct pw_plan *plan = stage->plan;
     if (open_file("/dev/null", O_RDWR, &stage->null_fd, err))
         return -1;
-    if (open_file(plan->input_file ? plan->input_file : "/dev/null", O_RDONLY, &stage->input_fd, err))
-        return pw_err_remedy(err, "name a readable file with --input");
     if (plan->output_mode == PW_OUTPUT_FILE &&
         open_file(plan->output_file, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, &stage->output_fd, err))
         return pw_err_remedy(err, "name a writable file with --output");
@@ -290,7 +287,7 @@ int pw_session_run(const struct pw_plan *plan, const struct pw_session_events *e
 {
     struct pw_err own_err = PW_ERR_INIT;
     struct session session = {.stage = {.plan = plan, .events = events, .run = run,
-                                        .input_fd = -1, .output_fd = -1, .null_fd = -1}};
+                                        .output_fd = -1, .null_fd = -1}};
     if (!err)
         err = &own_err;
     run->observer.tree_source = "none";

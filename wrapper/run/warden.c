@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <limits.h>
 #include <poll.h>
 #include <sched.h>
@@ -91,6 +92,16 @@ static int child_main(void *argument)
     execvp(job->argv[0], job->argv);
     job->sys = errno;
     _exit(127);
+}
+
+/* The target gets no descriptor but 0 to 2: what perfwrap happened to inherit would count as the target's. */
+static void hide_descriptors(void)
+{
+    enum { FIRST = 3, LAST_TRIED = 4096 };
+    if (close_range(FIRST, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
+        return;
+    for (int fd = FIRST; fd < LAST_TRIED; fd++) /* before Linux 5.11 */
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
 /* Starts the target. CLONE_VFORK: returns once exec has succeeded or failed, so both are told apart
@@ -349,6 +360,8 @@ int main(int argc, char **argv)
     static struct warden warden = {.pidfd = -1, .deadline_ns = INT64_MAX};
     if (argc < 3 || prepare(&warden, argv[1]))
         return 0; /* called off before the start */
+    if (!warden.go.inherit_fds)
+        hide_descriptors();
     if (start_target(&warden, argv + 2))
         return 0;
     for (int fd = 0; fd <= 2; fd++)

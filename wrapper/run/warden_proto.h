@@ -37,6 +37,7 @@ struct pw_warden_order {
     enum pw_order_kind kind;
     /* for GO: */
     bool keep_orphans;
+    bool inherit_fds;        /* the target also gets descriptors over 2 that perfwrap inherited */
     bool sigpipe_ignored;    /* as perfwrap found it: restored for the target */
     uint64_t blocked_signals; /* likewise; bit S-1 for signal S */
     struct rlimit nofile;    /* likewise */
