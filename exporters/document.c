@@ -59,8 +59,8 @@ static char *copy(struct pw_document *document, const char *text)
     return own;
 }
 
-__attribute__((format(printf, 2, 0))) static char *
-format_text(struct pw_document *document, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static char *format_text(struct pw_document *document,
+                                                               const char *format, va_list args)
 {
     char *text = NULL;
     if (vasprintf(&text, format, args) < 0) {

@@ -1,13 +1,13 @@
 /*
- * A small document: headings, fields, paragraphs, findings and tables, built first and rendered after.
- * So the code that picks numbers knows nothing of Markdown or terminals, and the other way round.
+ * A small document: headings, fields, paragraphs, findings and tables, built first and rendered
+ * after. So the code that picks numbers knows nothing of Markdown or terminals, and the other way
+ * round.
  *
- * Life: start with PW_DOCUMENT_INIT, add blocks in reading order, render any number of times, end with
- * pw_document_done() or declare it with PW_DOCUMENT_AUTO. The document owns copies of all texts.
- * Texts may come from outside: control characters in them become blanks, so that no command line or
- * process name can move a cursor or break a table.
- * Memory failure is sticky (`failed`) and is told when the document is rendered.
- * Threads: one at a time.
+ * Life: start with PW_DOCUMENT_INIT, add blocks in reading order, render any number of times, end
+ * with pw_document_done() or declare it with PW_DOCUMENT_AUTO. The document owns copies of all
+ * texts. Texts may come from outside: control characters in them become blanks, so that no command
+ * line or process name can move a cursor or break a table. Memory failure is sticky (`failed`) and
+ * is told when the document is rendered. Threads: one at a time.
  */
 #ifndef PW_EXPORTERS_DOCUMENT_H
 #define PW_EXPORTERS_DOCUMENT_H
@@ -32,8 +32,8 @@ struct pw_block {
     char *label;    /* of a field, or a finding's kind */
     char *text;
     char *advice; /* of a finding; may be NULL */
-    /* Of a table, row by row; the first row is the header. The first `left` columns are words, the others
-     * numbers. */
+    /* Of a table, row by row; the first row is the header. The first `left` columns are words, the
+     * others numbers. */
     size_t columns, left, cell_count, cell_capacity;
     char **cells;
 };

@@ -1,6 +1,6 @@
 /*
- * Exporters: from a summary to a text, one format each, in one table. An exporter sees the summary and
- * nothing else: no probe, no terminal, no file. Who calls it decides where the text goes.
+ * Exporters: from a summary to a text, one format each, in one table. An exporter sees the summary
+ * and nothing else: no probe, no terminal, no file. Who calls it decides where the text goes.
  *
  * To add a format: write its render function in a file of its own and add a row in exporters.c.
  * Threads: the table is constant and the functions keep no state.
@@ -19,8 +19,9 @@ struct pw_export_style {
 };
 
 struct pw_exporter {
-    const char *name;       /* what --format calls it */
-    const char *file_name;  /* written into the run folder under this name; NULL: not written there */
+    const char *name; /* what --format calls it */
+    const char
+        *file_name; /* written into the run folder under this name; NULL: not written there */
     const char *result_key; /* names the file in the result lines; NULL with file_name */
     const char *help;       /* half a sentence */
     /* Adds the text to *ret_text. On failure, which can only be memory, *ret_text is of no use. */

@@ -18,7 +18,8 @@ static void add_words(struct pw_str *out, const char *text)
     }
 }
 
-/* A code span needs a fence longer than any run of backticks in it, and blanks inside if it has one. */
+/* A code span needs a fence longer than any run of backticks in it, and blanks inside if it has
+ * one. */
 static void add_code(struct pw_str *out, const char *text)
 {
     size_t run = 0, longest = 0;
@@ -91,9 +92,7 @@ static void add_block(struct pw_str *out, const struct pw_block *block)
         }
         pw_str_add_char(out, '\n');
         break;
-    case PW_BLOCK_TABLE:
-        add_table(out, block);
-        break;
+    case PW_BLOCK_TABLE: add_table(out, block); break;
     }
 }
 

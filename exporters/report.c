@@ -17,8 +17,9 @@ struct section {
     enum pw_stat stats[SECTION_STATS_MAX];
 };
 
-/* The order of the older harness's summary.md; a metric stands in the first section whose prefix fits, or else
- * in the one without prefixes. Scalars and the OTEL signals have sections of their own form. */
+/* The order of the older harness's summary.md; a metric stands in the first section whose prefix
+ * fits, or else in the one without prefixes. Scalars and the OTEL signals have sections of their
+ * own form. */
 static const struct section sections[] = {
     {"Latency / Throughput / RSS",
      "Metric",
@@ -71,9 +72,8 @@ static int decimals_of(const char *unit)
     static const struct {
         const char *unit;
         int decimals;
-    } known[] = {{"ms", 3}, {"s", 3},       {"runs/s", 4},  {"MiB", 2},    {"KiB", 0},
-                 {"%", 2},
-                 {"count", 1}, {"samples", 1}, {"B", 0}};
+    } known[] = {{"ms", 3}, {"s", 3},     {"runs/s", 4},  {"MiB", 2}, {"KiB", 0},
+                 {"%", 2},  {"count", 1}, {"samples", 1}, {"B", 0}};
     for (size_t i = 0; i < COUNT_OF(known); i++) {
         if (strcmp(known[i].unit, unit) == 0) {
             return known[i].decimals;
@@ -427,7 +427,8 @@ static void add_orphans(const struct pw_summary *summary, struct pw_document *do
         return;
     }
     pw_document_heading(document, 2, "Orphans");
-    pw_document_paragraph(document, "Processes that were still there after their worker had ended.");
+    pw_document_paragraph(document,
+                          "Processes that were still there after their worker had ended.");
     pw_document_table(document, headers, COUNT_OF(headers), 1);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *orphan = json_array_get(list, i);
@@ -447,9 +448,9 @@ static void add_iterations(const struct pw_summary *summary, struct pw_document 
     static const struct {
         const char *header, *key;
         int decimals;
-    } columns[] = {{"Iteration", "iteration", 0},        {"Return code", "return_code", 0},
-                   {"Workers", "worker_count", 0},       {"Success", "successful_runs", 0},
-                   {"Failed", "failed_runs", 0},         {"Duration (ms)", "duration_ms", 3},
+    } columns[] = {{"Iteration", "iteration", 0},  {"Return code", "return_code", 0},
+                   {"Workers", "worker_count", 0}, {"Success", "successful_runs", 0},
+                   {"Failed", "failed_runs", 0},   {"Duration (ms)", "duration_ms", 3},
                    {"RSS (MiB)", "max_rss_mb", 2}, {"OTEL payloads", "otel_payload_count", 0}};
     const char *headers[COUNT_OF(columns)];
     const json_t *runs = json_object_get(pw_summary_root(summary), "runs");
@@ -464,9 +465,9 @@ static void add_iterations(const struct pw_summary *summary, struct pw_document 
         const json_t *run = json_array_get(runs, i);
         for (size_t c = 0; c < COUNT_OF(columns); c++) {
             char buffer[PW_NUMBER_MAX];
-            pw_document_cell(document, "%s",
-                             pw_report_number(buffer, number_in(run, columns[c].key),
-                                              columns[c].decimals));
+            pw_document_cell(
+                document, "%s",
+                pw_report_number(buffer, number_in(run, columns[c].key), columns[c].decimals));
         }
     }
     if (shown < count) {

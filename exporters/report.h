@@ -1,7 +1,7 @@
 /*
- * What a report says: picks and words the numbers of a summary, as blocks of a document. Tables of metrics
- * are loops over the metric table, so a new row appears by itself. A number that is missing reads "n/a".
- * Summaries of the older harness, which lack blocks, are fine.
+ * What a report says: picks and words the numbers of a summary, as blocks of a document. Tables of
+ * metrics are loops over the metric table, so a new row appears by itself. A number that is missing
+ * reads "n/a". Summaries of the older harness, which lack blocks, are fine.
  */
 #ifndef PW_EXPORTERS_REPORT_H
 #define PW_EXPORTERS_REPORT_H
@@ -14,7 +14,8 @@ enum {
     PW_NUMBER_MAX = 48,              /* bytes of a number as text */
 };
 
-/* Everything: the sections of the older harness's summary.md under their names, then perfwrap's own. */
+/* Everything: the sections of the older harness's summary.md under their names, then perfwrap's
+ * own. */
 void pw_report_full(const struct pw_summary *summary, struct pw_document *document);
 /* The end of a run at a glance: latency, throughput, memory, CPU, failures, warnings. */
 void pw_report_short(const struct pw_summary *summary, struct pw_document *document);

@@ -17,9 +17,10 @@ static size_t width_of(const char *text)
 
 static void add_styled(struct pw_str *out, bool color, const char *style, const char *text)
 {
-    pw_str_add(out, color ? style : "");
+    bool styled = color && *text;
+    pw_str_add(out, styled ? style : "");
     pw_str_add(out, text);
-    pw_str_add(out, color ? "\x1b[0m" : "");
+    pw_str_add(out, styled ? "\x1b[0m" : "");
 }
 
 static void add_blanks(struct pw_str *out, size_t count)
@@ -59,8 +60,7 @@ static size_t label_width(const struct pw_document *document, size_t at)
     while (first > 0 && document->blocks[first - 1].kind == PW_BLOCK_FIELD) {
         first--;
     }
-    for (size_t i = first;
-         i < document->count && document->blocks[i].kind == PW_BLOCK_FIELD; i++) {
+    for (size_t i = first; i < document->count && document->blocks[i].kind == PW_BLOCK_FIELD; i++) {
         size_t width = width_of(document->blocks[i].label);
         widest = width > widest ? width : widest;
     }
@@ -97,9 +97,7 @@ static void add_block(struct pw_str *out, const struct pw_document *document, si
             pw_str_add_char(out, '\n');
         }
         break;
-    case PW_BLOCK_TABLE:
-        add_table(out, block, color);
-        break;
+    case PW_BLOCK_TABLE: add_table(out, block, color); break;
     }
 }
 

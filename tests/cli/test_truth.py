@@ -123,7 +123,8 @@ class Processes(Truth):
                 self.assertEqual(2, worker["sampled_peak_processes"])
                 self.assert_within(32, worker["sampled_peak_tree_rss_mb"], 35, "tree RSS")
                 self.assert_within(0, worker["sampled_peak_parent_rss_kb"], 2 * MIB_KB, "parent")
-                self.assertEqual(1 if words == ["setsid"] else 0, worker["peak_direct_children"])
+                # `double`: the middle process was a child for a moment, which a sample may have met
+                self.assertIn(worker["peak_direct_children"], (1,) if words == ["setsid"] else (0, 1))
 
     def test_an_orphan_is_counted_while_its_root_lives_and_reported_after(self):
         run = self.run_pw("-n", 2, "-w", 0, "-c", 2, cmd=[

@@ -11,6 +11,8 @@
 #include "wrapper/cli/help.h"
 #include "wrapper/cli/run_options.h"
 
+enum { STDOUT_BUFFER_BYTES = 1 << 18 };
+
 const struct pw_command pw_commands[PW_COMMAND_COUNT] = {
     {.name = "run",
      .usage = "[run] [OPTIONS] -- CMD [ARGS]",
@@ -72,8 +74,9 @@ int pw_cli_fail(const struct pw_err *err)
 
 int pw_cli_print(const struct pw_str *text)
 {
-    /* A reader that went away is told as an error of writing, not as death by a signal. Not done earlier: the
-     * workers of `run` inherit what perfwrap was started with, and its session sees to that. */
+    /* A reader that went away is told as an error of writing, not as death by a signal. Not done
+     * earlier: the workers of `run` inherit what perfwrap was started with, and its session sees to
+     * that. */
     signal(SIGPIPE, SIG_IGN);
     if (text->failed) {
         struct pw_err err = PW_ERR_INIT;
@@ -111,9 +114,10 @@ int pw_command_parse(const struct pw_command *command, int argc, char *const *ar
 }
 
 /*
- * Descriptors 0 to 2 must be open, or a file that perfwrap opens gets one of these numbers and takes what is
- * meant for a standard stream. The null device stands in for a missing one; for standard output it is opened for
- * reading only, so that writing the result there still fails, and is told.
+ * Descriptors 0 to 2 must be open, or a file that perfwrap opens gets one of these numbers and
+ * takes what is meant for a standard stream. The null device stands in for a missing one; for
+ * standard output it is opened for reading only, so that writing the result there still fails, and
+ * is told.
  */
 static int mend_standard_fds(void)
 {
@@ -147,6 +151,8 @@ int pw_cli_main(int argc, char **argv)
     if (mend_standard_fds() != 0) {
         return PW_EXIT_FAILED;
     }
+    /* Whole results fit, so that finish_stdout() sees why one could not be written. */
+    setvbuf(stdout, NULL, _IOFBF, STDOUT_BUFFER_BYTES);
     if (argc < 2) {
         PW_STR_AUTO text = PW_STR_INIT;
         pw_help_short(&text);

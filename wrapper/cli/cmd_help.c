@@ -19,11 +19,19 @@ static int check_format(const char *text, struct pw_err *err)
 
 static const char *const groups[] = {"Options"};
 static const struct pw_option options[] = {
-    {.name = "format", .type = PW_OPTION_STRING, .argument = "text|man", .initial = "text",
-     .check = check_format, .offset = offsetof(struct help_options, format),
+    {.name = "format",
+     .type = PW_OPTION_STRING,
+     .argument = "text|man",
+     .initial = "text",
+     .check = check_format,
+     .offset = offsetof(struct help_options, format),
      .help = "As text, or the manual page perfwrap(1) for `man -l -`."},
-    {.name = "help", .letter = 'h', .type = PW_OPTION_FLAG, .stops = true,
-     .offset = offsetof(struct help_options, help), .help = "Show this help."},
+    {.name = "help",
+     .letter = 'h',
+     .type = PW_OPTION_FLAG,
+     .stops = true,
+     .offset = offsetof(struct help_options, help),
+     .help = "Show this help."},
 };
 const struct pw_option_set pw_help_option_set = {.options = options,
                                                  .count = sizeof options / sizeof *options,

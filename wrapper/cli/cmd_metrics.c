@@ -71,12 +71,20 @@ static int check_format(const char *text, struct pw_err *err)
 
 static const char *const groups[] = {"Options"};
 static const struct pw_option options[] = {
-    {.name = "format", .type = PW_OPTION_STRING, .argument = FORMAT_NAMES, .initial = "text",
-     .check = check_format, .offset = offsetof(struct metrics_options, format),
+    {.name = "format",
+     .type = PW_OPTION_STRING,
+     .argument = FORMAT_NAMES,
+     .initial = "text",
+     .check = check_format,
+     .offset = offsetof(struct metrics_options, format),
      .help = "The table as text, as the Markdown page of the documentation or as JSON; or the JSON "
              "Schema of summary.json or of iteration-NNN.json."},
-    {.name = "help", .letter = 'h', .type = PW_OPTION_FLAG, .stops = true,
-     .offset = offsetof(struct metrics_options, help), .help = "Show this help."},
+    {.name = "help",
+     .letter = 'h',
+     .type = PW_OPTION_FLAG,
+     .stops = true,
+     .offset = offsetof(struct metrics_options, help),
+     .help = "Show this help."},
 };
 const struct pw_option_set pw_metrics_option_set = {.options = options,
                                                     .count = sizeof options / sizeof *options,

@@ -187,9 +187,11 @@ static int run_session(struct call *call, struct pw_err *err)
     if (watch.warmup_failures > 0) {
         pw_run_record_warn(&call->run, "warmup_failed",
                            "Look at its output: what is measured after it may be something else.",
-                           NULL, "%llu workers of the warm-up failed; the exit status tells of the "
-                                 "measured ones only.",
-                           (unsigned long long)watch.warmup_failures);
+                           NULL,
+                           "%llu %s of the warm-up failed; the exit status tells of the measured "
+                           "ones only.",
+                           (unsigned long long)watch.warmup_failures,
+                           watch.warmup_failures == 1 ? "worker" : "workers");
     }
     return result;
 }

@@ -1,7 +1,7 @@
 /*
- * Subcommands: one row each in the table in cli.c, one thin file each. A subcommand gets the words behind its
- * name, prints its result on standard output, its complaints on standard error, and returns perfwrap's
- * exit status. Standard output is flushed and checked by the caller.
+ * Subcommands: one row each in the table in cli.c, one thin file each. A subcommand gets the words
+ * behind its name, prints its result on standard output, its complaints on standard error, and
+ * returns perfwrap's exit status. Standard output is flushed and checked by the caller.
  */
 #ifndef PW_CLI_COMMAND_H
 #define PW_CLI_COMMAND_H
@@ -32,14 +32,16 @@ int pw_cmd_help(const struct pw_command *command, int argc, char *const *argv);
 
 extern const struct pw_option_set pw_metrics_option_set, pw_show_option_set, pw_help_option_set;
 
-/* "perfwrap: message", and its remedy on a second line, on standard error; returns the exit status. */
+/* "perfwrap: message", and its remedy on a second line, on standard error; returns the exit status.
+ */
 int pw_cli_fail(const struct pw_err *err);
 /* Parses for a subcommand that takes operands only; a word too many is an error. */
 int pw_command_parse(const struct pw_command *command, int argc, char *const *argv, void *target,
                      struct pw_parsed *ret_parsed, struct pw_err *err);
 /* Prints a text that may have run out of memory; returns the exit status. */
 int pw_cli_print(const struct pw_str *text);
-/* Whether escape sequences may be written to `fd`: a terminal, and nobody objects (NO_COLOR, TERM). */
+/* Whether escape sequences may be written to `fd`: a terminal, and nobody objects (NO_COLOR, TERM).
+ */
 bool pw_cli_may_color(int fd);
 
 #endif

@@ -145,7 +145,8 @@ void pw_help_short(struct pw_str *ret_text)
     pw_str_add(ret_text, "perfwrap --help tells more.\n");
 }
 
-/* Text in roff: a backslash and a dash have meanings there, and a leading dot or quote is a request. */
+/* Text in roff: a backslash and a dash have meanings there, and a leading dot or quote is a
+ * request. */
 static void add_roff(struct pw_str *out, const char *text)
 {
     for (const char *c = text; *c; c++) {

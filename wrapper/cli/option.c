@@ -22,7 +22,8 @@ static int refuse_number(const struct pw_option *option, const char *text, struc
     return pw_err_set(err, PW_ERR_USAGE, "option --%s: `%s` is not %s", option->name, text, range);
 }
 
-/* strtod() takes blanks, hexadecimal, "inf" and "nan" too: a decimal number has none of their letters. */
+/* strtod() takes blanks, hexadecimal, "inf" and "nan" too: a decimal number has none of their
+ * letters. */
 static int read_number(const struct pw_option *option, const char *text, double *ret_number,
                        struct pw_err *err)
 {
@@ -105,9 +106,7 @@ static int store(const struct pw_option *option, const char *text, void *target,
     void *place = (char *)target + option->offset;
     double number = NAN;
     switch (option->type) {
-    case PW_OPTION_FLAG:
-        *(bool *)place = true;
-        return 0;
+    case PW_OPTION_FLAG: *(bool *)place = true; return 0;
     case PW_OPTION_UNSIGNED:
     case PW_OPTION_NUMBER:
         if (read_number(option, text, &number, err) != 0) {
@@ -142,21 +141,11 @@ static int store_default(const struct pw_option *option, void *target, struct pw
         return store(option, option->initial, target, err);
     }
     switch (option->type) {
-    case PW_OPTION_FLAG:
-        *(bool *)place = false;
-        break;
-    case PW_OPTION_UNSIGNED:
-        *(unsigned *)place = 0;
-        break;
-    case PW_OPTION_NUMBER:
-        *(double *)place = NAN;
-        break;
-    case PW_OPTION_STRING:
-        *(const char **)place = NULL;
-        break;
-    case PW_OPTION_CODES:
-        *(struct pw_option_codes *)place = (struct pw_option_codes){0};
-        break;
+    case PW_OPTION_FLAG: *(bool *)place = false; break;
+    case PW_OPTION_UNSIGNED: *(unsigned *)place = 0; break;
+    case PW_OPTION_NUMBER: *(double *)place = NAN; break;
+    case PW_OPTION_STRING: *(const char **)place = NULL; break;
+    case PW_OPTION_CODES: *(struct pw_option_codes *)place = (struct pw_option_codes){0}; break;
     }
     return 0;
 }
@@ -206,7 +195,8 @@ static int take_option(struct reader *reader, const struct pw_option *option, co
 {
     bool wants = option->type != PW_OPTION_FLAG && option->type != PW_OPTION_CODES;
     if (wants && !text) {
-        /* `--` is taken for what it nearly always is: a forgotten value. `--name=--` is possible. */
+        /* `--` is taken for what it nearly always is: a forgotten value. `--name=--` is possible.
+         */
         if (reader->at + 1 >= reader->argc || strcmp(reader->argv[reader->at + 1], "--") == 0) {
             return pw_err_set(err, PW_ERR_USAGE, "option --%s needs a value (%s)", option->name,
                               option->argument);
@@ -235,7 +225,8 @@ static int take_long(struct reader *reader, const char *word, struct pw_err *err
     return refuse_unknown(reader->set, name, err);
 }
 
-/* `-qn5`: flags one after the other; the first option with a value takes what is left of the word. */
+/* `-qn5`: flags one after the other; the first option with a value takes what is left of the word.
+ */
 static int take_short(struct reader *reader, const char *letters, struct pw_err *err)
 {
     for (; *letters && !reader->parsed->stopped; letters++) {
@@ -298,16 +289,11 @@ static json_t *value_to_json(const struct pw_option *option, const void *target)
 {
     const void *place = (const char *)target + option->offset;
     switch (option->type) {
-    case PW_OPTION_FLAG:
-        return json_boolean(*(const bool *)place);
-    case PW_OPTION_UNSIGNED:
-        return json_integer(*(const unsigned *)place);
-    case PW_OPTION_NUMBER:
-        return pw_json_number(pw_value_of(*(const double *)place), false);
-    case PW_OPTION_STRING:
-        return pw_json_string_or_null(*(const char *const *)place);
-    case PW_OPTION_CODES:
-        break; /* decides about the exit status, not about the measurement */
+    case PW_OPTION_FLAG: return json_boolean(*(const bool *)place);
+    case PW_OPTION_UNSIGNED: return json_integer(*(const unsigned *)place);
+    case PW_OPTION_NUMBER: return pw_json_number(pw_value_of(*(const double *)place), false);
+    case PW_OPTION_STRING: return pw_json_string_or_null(*(const char *const *)place);
+    case PW_OPTION_CODES: break; /* decides about the exit status, not about the measurement */
     }
     return NULL;
 }

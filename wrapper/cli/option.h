@@ -1,10 +1,11 @@
 /*
- * Command-line options as data. A subcommand describes its options in one table; the parser, the help, the
- * manual page, the suggestions for mistyped names and the `profile` object of a summary are loops over it.
+ * Command-line options as data. A subcommand describes its options in one table; the parser, the
+ * help, the manual page, the suggestions for mistyped names and the `profile` object of a summary
+ * are loops over it.
  *
- * Syntax: `--name=value`, `--name value`, `-nvalue`, `-n value`, flags bundled as in `-qn5`. Long names are not
- * abbreviated. `--` ends the options. A repeated option: the last one wins. Numbers are read strictly.
- * Values are borrowed from the argument vector. Threads: no shared state.
+ * Syntax: `--name=value`, `--name value`, `-nvalue`, `-n value`, flags bundled as in `-qn5`. Long
+ * names are not abbreviated. `--` ends the options. A repeated option: the last one wins. Numbers
+ * are read strictly. Values are borrowed from the argument vector. Threads: no shared state.
  */
 #ifndef PW_CLI_OPTION_H
 #define PW_CLI_OPTION_H
@@ -19,7 +20,8 @@ enum pw_option_type {
     PW_OPTION_UNSIGNED, /* unsigned */
     PW_OPTION_NUMBER,   /* double; NAN if not given and without a default */
     PW_OPTION_STRING,   /* const char *; NULL if not given and without a default */
-    PW_OPTION_CODES,    /* struct pw_option_codes; its argument is optional: `--name` or `--name=LIST` */
+    PW_OPTION_CODES, /* struct pw_option_codes; its argument is optional: `--name` or `--name=LIST`
+                      */
 };
 
 /* `--ignore-failure`: which return codes are meant. */
@@ -40,11 +42,12 @@ struct pw_option {
     const char *unit;     /* of a number, for messages: "ms"; may be NULL */
     /* A further check of a string; NULL: it must not be empty. */
     int (*check)(const char *text, struct pw_err *err);
-    const char *profile_key; /* key in the summary's `profile`; NULL: does not change the measurement */
-    size_t offset;           /* of the value in the target structure */
-    const char *help;        /* a sentence or two */
-    const char *no_effect;   /* why it has none in this build; NULL: it has one */
-    bool stops;              /* what follows is not read (--help, --version) */
+    const char
+        *profile_key; /* key in the summary's `profile`; NULL: does not change the measurement */
+    size_t offset;    /* of the value in the target structure */
+    const char *help; /* a sentence or two */
+    const char *no_effect; /* why it has none in this build; NULL: it has one */
+    bool stops;            /* what follows is not read (--help, --version) */
 };
 
 enum { PW_OPTIONS_MAX = 48, PW_OPERANDS_MAX = 1 };
@@ -60,14 +63,14 @@ struct pw_option_set {
 struct pw_parsed {
     const char *operands[PW_OPERANDS_MAX];
     unsigned operand_count;
-    int rest;  /* index of the first word after `--`; -1: there was no `--` */
-    int stray; /* index of the first word that is neither; -1: none. Nothing after it is read. */
-    bool stopped;               /* by an option with `stops` */
+    int rest;     /* index of the first word after `--`; -1: there was no `--` */
+    int stray;    /* index of the first word that is neither; -1: none. Nothing after it is read. */
+    bool stopped; /* by an option with `stops` */
     bool given[PW_OPTIONS_MAX]; /* which options were there, by their index in the set */
 };
 
-/* Fills `target` with the defaults, then reads argv[0] … argv[argc - 1]. Errors: PW_ERR_USAGE, with the
- * nearest name or the allowed range as remedy. */
+/* Fills `target` with the defaults, then reads argv[0] … argv[argc - 1]. Errors: PW_ERR_USAGE, with
+ * the nearest name or the allowed range as remedy. */
 int pw_options_parse(const struct pw_option_set *set, int argc, char *const *argv, void *target,
                      struct pw_parsed *ret_parsed, struct pw_err *err);
 /* The options of the set that change the measurement, by their `profile_key`, in table order. New

@@ -59,9 +59,8 @@ static void pick_output(const char *output, struct pw_plan *plan)
     static const struct {
         const char *name;
         enum pw_output_mode mode;
-    } modes[] = {{"null", PW_OUTPUT_NULL},
-                 {"inherit", PW_OUTPUT_INHERIT},
-                 {"tail", PW_OUTPUT_TAIL}};
+    } modes[] = {
+        {"null", PW_OUTPUT_NULL}, {"inherit", PW_OUTPUT_INHERIT}, {"tail", PW_OUTPUT_TAIL}};
     plan->output_mode = PW_OUTPUT_FILE;
     plan->output_file = output;
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {

@@ -1,7 +1,8 @@
 /*
- * The progress line: one line on a terminal that is rewritten while a run goes on. Where there is no terminal
- * all calls do nothing. Whoever else writes to that terminal calls pw_progress_clear() before.
- * Threads: one at a time. Times are CLOCK_MONOTONIC, given by the caller, so that a test needs no clock.
+ * The progress line: one line on a terminal that is rewritten while a run goes on. Where there is
+ * no terminal all calls do nothing. Whoever else writes to that terminal calls pw_progress_clear()
+ * before. Threads: one at a time. Times are CLOCK_MONOTONIC, given by the caller, so that a test
+ * needs no clock.
  */
 #ifndef PW_CLI_PROGRESS_H
 #define PW_CLI_PROGRESS_H
@@ -12,7 +13,7 @@
 #include "core/str.h"
 
 struct pw_progress {
-    int fd;        /* the terminal; -1: no progress is shown */
+    int fd; /* the terminal; -1: no progress is shown */
     bool on_screen;
     unsigned planned; /* iterations with warm-up; 0: not known */
     unsigned done;
@@ -33,6 +34,7 @@ void pw_progress_tick(struct pw_progress *progress, unsigned running, int64_t no
 void pw_progress_clear(struct pw_progress *progress);
 
 /* The line as text, without control characters. */
-void pw_progress_format(const struct pw_progress *progress, int64_t now_ns, struct pw_str *ret_text);
+void pw_progress_format(const struct pw_progress *progress, int64_t now_ns,
+                        struct pw_str *ret_text);
 
 #endif

@@ -33,8 +33,8 @@ struct pw_run_options {
 extern const struct pw_option_set pw_run_option_set;
 
 /*
- * A plan with what it owns. Start with a zeroed one; pw_plan_done() also after a failure. The options and
- * the argument vector must outlive it.
+ * A plan with what it owns. Start with a zeroed one; pw_plan_done() also after a failure. The
+ * options and the argument vector must outlive it.
  */
 struct pw_owned_plan {
     struct pw_plan plan;
@@ -50,7 +50,8 @@ int pw_plan_make(const struct pw_run_options *options, const struct pw_parsed *p
                  char *const *command, struct pw_owned_plan *ret_plan, struct pw_err *err);
 void pw_plan_done(struct pw_owned_plan *plan);
 
-/* The first thing in `line`, outside of quotes, that only a shell would understand (`>`, `|`, `&&`, `$(`,
+/* The first thing in `line`, outside of quotes, that only a shell would understand (`>`, `|`, `&&`,
+ * `$(`,
  * `$HOME` …): points into `line`, NULL if there is none. */
 const char *pw_find_shell_syntax(const char *line);
 

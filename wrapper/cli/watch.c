@@ -43,8 +43,8 @@ static void on_tick(void *context, unsigned running)
     pw_progress_tick(&watch->progress, running, pw_clock_now_ns());
 }
 
-/* The kept end of an output, each line behind the stream's name. Control characters other than tabs are left
- * out: a target must not be able to change the terminal long after it has ended. */
+/* The kept end of an output, each line behind the stream's name. Control characters other than tabs
+ * are left out: a target must not be able to change the terminal long after it has ended. */
 static void print_tail(const char *stream, const char *tail)
 {
     bool line_begins = true;
@@ -71,12 +71,8 @@ static void print_end(const struct pw_worker_record *worker)
     case PW_END_TIMEOUT:
         fprintf(stderr, "timed out, ended at the deadline (see --timeout-sec)\n");
         break;
-    case PW_END_LOST:
-        fprintf(stderr, "lost: what watched it was killed\n");
-        break;
-    default:
-        fprintf(stderr, "return code %d\n", worker->return_code);
-        break;
+    case PW_END_LOST: fprintf(stderr, "lost: what watched it was killed\n"); break;
+    default: fprintf(stderr, "return code %d\n", worker->return_code); break;
     }
 }
 

@@ -1,6 +1,6 @@
 /*
- * What someone in front of perfwrap sees while a session runs: progress, and workers that fail. Fill a struct
- * pw_watch with pw_watch_init() and give pw_watch_events() to the session.
+ * What someone in front of perfwrap sees while a session runs: progress, and workers that fail.
+ * Fill a struct pw_watch with pw_watch_init() and give pw_watch_events() to the session.
  */
 #ifndef PW_CLI_WATCH_H
 #define PW_CLI_WATCH_H
@@ -14,7 +14,7 @@ enum { PW_WATCH_FAILURES_SHOWN = 3 }; /* failed workers whose output is shown; o
 struct pw_watch {
     const struct pw_plan *plan;
     struct pw_progress progress;
-    uint64_t failures;        /* told by the session and not ignored; warm-up too */
+    uint64_t failures; /* told by the session and not ignored; warm-up too */
     uint64_t warmup_failures;
 };
 
