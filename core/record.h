@@ -67,8 +67,8 @@ struct pw_warning {
 
 /* What observing cost, and what it may have missed. */
 struct pw_observer {
-    int64_t sampler_cpu_ns;     /* CPU of the sampling thread, over measured iterations */
-    int64_t observed_ns;        /* wall time that it covers */
+    int64_t sampler_cpu_ns;     /* CPU of the sampling thread, warm-up included */
+    int64_t observed_ns;        /* wall time in which any worker was sampled */
     int64_t largest_gap_ns;     /* longest time between two samples of one worker */
     uint64_t samples;           /* of one worker's tree each */
     uint64_t lengthened_gaps;   /* gaps made longer to keep the CPU budget */

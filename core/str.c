@@ -275,17 +275,17 @@ const char *pw_nearest_name(const char *name, const char *const *names)
         return NULL;
     }
     const char *nearest = NULL;
-    /* One slip in three letters is taken for a slip; more is another word. */
-    size_t bound = length / 3 + 1;
+    /* A slip in three letters and one more is taken for a slip; beyond that it is another word. */
+    size_t best = length / 3 + 2;
     for (size_t i = 0; names[i]; i++) {
         size_t other = strlen(names[i]);
         if (other > NAME_MAX_COMPARED) {
             continue;
         }
         size_t distance = edit_distance(name, length, names[i], other);
-        if (distance < bound + (nearest == NULL) && distance < other) {
+        if (distance < best && distance < other) {
             nearest = names[i];
-            bound = distance;
+            best = distance;
         }
     }
     return nearest;

@@ -10,7 +10,7 @@ import time
 import unittest
 
 from pwtest import (SANITIZED, SLOWER, PerfwrapTest, cmdline, is_alive, iteration_files, load_json,
-                    marked, schema_faults, schema_validator, target, wait_until, wardens)
+                    marked, proc_read, schema_faults, schema_validator, target, wait_until, wardens)
 
 FOREVER_MS = 120000
 
@@ -343,7 +343,7 @@ class StrangeTargets(LifecycleTest):
         stopped = wait_until(lambda: [pid for pid in marked(self.mark)
                                       if cmdline(pid)[0] == target("stop_self") and is_alive(pid)],
                              5, "the stopped worker")
-        wait_until(lambda: f"\t{'T'} (stopped)" in open(f"/proc/{stopped[0]}/status").read(), 5, "stop")
+        wait_until(lambda: b"\tT (stopped)" in proc_read(stopped[0], "status"), 5, "its stop")
         self.assertIsNone(process.poll())
         os.kill(stopped[0], signal.SIGCONT)
         run = self.finish(process)
@@ -400,14 +400,15 @@ class StrangeTargets(LifecycleTest):
 class WorkerFolder(LifecycleTest):
     def test_private_and_removed(self):
         log = self.dir / "log"
-        script = (f'echo "$PERFWRAP_WORKER_DIR $(stat -c %a "$PERFWRAP_WORKER_DIR")" >> {log}; '
+        script = (f'echo "$PERFWRAP_ITERATION $PERFWRAP_WORKER_ID $(stat -c %a "$PERFWRAP_WORKER_DIR")'
+                  f' $(ls -A "$PERFWRAP_WORKER_DIR" | wc -l) $PERFWRAP_WORKER_DIR" >> {log}; '
                   'mkdir -p "$PERFWRAP_WORKER_DIR/a/b"; ln -s / "$PERFWRAP_WORKER_DIR/root"; '
                   'echo x > "$PERFWRAP_WORKER_DIR/a/b/c"; chmod 0500 "$PERFWRAP_WORKER_DIR/a"')
         self.run_pw("-n", 2, "-w", 1, "-c", 2, cmd=["/bin/sh", "-c", script])
-        lines = [line.rsplit(" ", 1) for line in log.read_text().splitlines()]
-        self.assertEqual(6, len({path for path, _ in lines}), "a folder was used twice")
-        self.assertEqual({"700"}, {mode for _, mode in lines})
-        for path, _ in lines:
+        lines = [line.split(" ", 4) for line in log.read_text().splitlines()]
+        self.assertEqual(6, len({(line[0], line[4]) for line in lines}), "workers share a folder")
+        self.assertEqual({("700", "0")}, {(mode, entries) for _, _, mode, entries, _ in lines})
+        for *_, path in lines:
             self.assertFalse(os.path.lexists(path), path)
         self.assertEqual([], list(self.temporary.iterdir()))
         self.assertTrue(os.path.exists("/bin/sh"))

@@ -11,14 +11,15 @@ MEMORY_LIMIT_KB = 16 * 1024  # of perfwrap itself, release build
 
 
 class Modes(PerfwrapTest):
-    CHATTER = ["/bin/sh", "-c", 'echo "to out $1"; echo "to err $1" >&2; exit $1', "sh"]
-
     def chatter(self, mode, code, *options):
-        return self.run_pw("-n", 2, "-w", 0, "--output", mode, *options,
-                           cmd=[*self.CHATTER, code], expect=1 if code else 0)
+        script = self.dir / "chatter"  # in a file: perfwrap shows the command itself
+        script.write_text('echo "to out $1"; echo "to err $1" >&2; exit $1\n')
+        output = ["--output", mode] if mode else []
+        return self.run_pw("-n", 2, "-w", 0, *output, *options,
+                           cmd=["/bin/sh", script, code], expect=1 if code else 0)
 
     def test_tail_is_silent_if_all_is_well(self):
-        run = self.run_pw("-n", 2, "-w", 0, cmd=[*self.CHATTER, 0])
+        run = self.chatter(None, 0)
         self.assertNotIn("to out", run.out + run.err)
         self.assertNotIn("to err", run.out + run.err)
         self.assertEqual("to err 0", run.summary["runs"][0]["stderr_tail"].strip())
@@ -44,13 +45,11 @@ class Modes(PerfwrapTest):
         self.assertEqual(2, run.err.count("to err 0\n"))
         self.assertTrue(run.out.splitlines()[-2].startswith("summary_json="))
 
-    def test_file_is_appended_to(self):
+    def test_file_has_both_streams_of_all_workers_in_their_order(self):
         path = self.dir / "log"
-        path.write_text("before\n")
-        run = self.chatter(path, 0)
-        lines = path.read_text().splitlines()
-        self.assertEqual("before", lines[0])
-        self.assertEqual(["to err 0", "to err 0", "to out 0", "to out 0"], sorted(lines[1:]))
+        path.write_text("of an earlier run\n")
+        run = self.chatter(path, 0, "-c", 1)
+        self.assertEqual(["to out 0", "to err 0"] * 2, path.read_text().splitlines())
         self.assertNotIn("to out", run.out + run.err)
 
     def test_a_file_that_cannot_be_written_is_found_before_the_first_worker(self):

@@ -184,7 +184,7 @@ static void test_nearest(void **state)
     static const char *const cases[][2] = {
         {"--iteration", "--iterations"}, {"--itertaions", "--iterations"},
         {"--warm-up", "--warmup"},       {"--warnup", "--warmup"},
-        {"--timeout", NULL},             {"--timeout-secs", "--timeout-sec"},
+        {"--timeout", "--timeout-sec"},             {"--timeout-secs", "--timeout-sec"},
         {"--shel", "--shell"},           {"--setpu", "--setup"},
         {"--pss", "--pss"},              {"--frobnicate", NULL},
         {"", NULL},                      {"x", NULL},

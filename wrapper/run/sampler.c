@@ -32,6 +32,7 @@ struct pw_sampler {
     bool ending;
     unsigned added; /* grows when a slot was filled: look again */
     unsigned active;
+    int64_t active_since_ns; /* while active > 0 */
     struct pw_observer observer;
 };
 
@@ -210,7 +211,8 @@ int pw_sampler_add(struct pw_sampler *sampler, unsigned index, pid_t warden_pid,
         return result;
     pthread_mutex_lock(&sampler->lock);
     sampler->added++;
-    sampler->active++;
+    if (sampler->active++ == 0)
+        sampler->active_since_ns = pw_clock_now_ns();
     pthread_cond_signal(&sampler->changed);
     pthread_mutex_unlock(&sampler->lock);
     return 0;
@@ -229,7 +231,8 @@ void pw_sampler_take(struct pw_sampler *sampler, unsigned index, int64_t ended_a
         values[PW_METRIC_STEP_MONITOR_LOOP] = pw_value_of(pw_ns_to_ms(slot->busy_ns));
         pthread_mutex_lock(&sampler->lock);
         sampler->observer.processes_skipped += pw_tree_skipped(tree);
-        sampler->active--;
+        if (--sampler->active == 0)
+            sampler->observer.observed_ns += pw_clock_now_ns() - sampler->active_since_ns;
         pthread_mutex_unlock(&sampler->lock);
         pw_tree_close(tree);
     }
