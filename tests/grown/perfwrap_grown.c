@@ -1,6 +1,6 @@
 /*
- * perfwrap that has grown: allocates and touches 200 MiB, then is perfwrap. What its workers report must be
- * the same as without: the wrapper's memory must not leak into the target's.
+ * perfwrap that has grown: allocates and touches 200 MiB, then is perfwrap. What its workers report
+ * must be the same as without: the wrapper's memory must not leak into the target's.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -33,8 +33,8 @@ static void short_output_is_kept_whole(void **state)
     pw_tail_done(&tail);
 }
 
-/* Writes numbered 10-byte lines in pieces of every size around the ring's and checks each time that the
- * kept text is the end of what was written. */
+/* Writes numbered 10-byte lines in pieces of every size around the ring's and checks each time that
+ * the kept text is the end of what was written. */
 static void the_end_is_kept(void **state)
 {
     (void)state;

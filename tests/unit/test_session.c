@@ -18,9 +18,16 @@ static char *folder; /* private, for run folders and what the commands write */
 
 static struct pw_plan plan_for(char *const *argv)
 {
-    return (struct pw_plan){.argv = argv, .command_text = "test", .concurrency = 1, .iterations = 3,
-                            .iterations_given = true, .max_iterations = 1000, .timeout_sec = 60,
-                            .kill_grace_ms = 1000, .out_dir = folder, .probe_interval_ms = 20,
+    return (struct pw_plan){.argv = argv,
+                            .command_text = "test",
+                            .concurrency = 1,
+                            .iterations = 3,
+                            .iterations_given = true,
+                            .max_iterations = 1000,
+                            .timeout_sec = 60,
+                            .kill_grace_ms = 1000,
+                            .out_dir = folder,
+                            .probe_interval_ms = 20,
                             .probe_budget_pct = 1};
 }
 
@@ -192,9 +199,12 @@ static int remove_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counts_iterations),        cmocka_unit_test(time_budget_stops),
-        cmocka_unit_test(interval_stops),           cmocka_unit_test(hooks_in_order),
-        cmocka_unit_test(failing_hook_is_an_error), cmocka_unit_test(signal_stops_and_keeps),
+        cmocka_unit_test(counts_iterations),
+        cmocka_unit_test(time_budget_stops),
+        cmocka_unit_test(interval_stops),
+        cmocka_unit_test(hooks_in_order),
+        cmocka_unit_test(failing_hook_is_an_error),
+        cmocka_unit_test(signal_stops_and_keeps),
         cmocka_unit_test(ignored_codes),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -23,8 +23,11 @@ static int warden_fd, null_fd;
 
 static struct pw_worker_spec spec_for(char *const *argv)
 {
-    struct pw_worker_spec spec = {.argv = argv, .environment = environ, .stdin_fd = null_fd,
-                                  .stdout_fd = -1, .stderr_fd = -1};
+    struct pw_worker_spec spec = {.argv = argv,
+                                  .environment = environ,
+                                  .stdin_fd = null_fd,
+                                  .stdout_fd = -1,
+                                  .stderr_fd = -1};
     spec.go = (struct pw_warden_order){.kind = PW_ORDER_GO, .grace_ns = PW_NS_PER_SEC};
     getrlimit(RLIMIT_NOFILE, &spec.go.nofile);
     return spec;
@@ -131,7 +134,8 @@ static void deadline_ends_what_ignores_term(void **state)
     struct pw_worker worker;
     struct pw_worker_record record;
     char *argv[] = {(char *)"sh", (char *)"-c",
-                    (char *)"trap '' TERM; (setsid sleep 100 &); while :; do sleep 100; done", NULL};
+                    (char *)"trap '' TERM; (setsid sleep 100 &); while :; do sleep 100; done",
+                    NULL};
     struct pw_worker_spec spec = spec_for(argv);
     spec.go.timeout_ns = 100 * PW_NS_PER_MS;
     spec.go.grace_ns = 100 * PW_NS_PER_MS;
@@ -234,7 +238,8 @@ static void closing_the_socket_ends_the_tree(void **state)
 {
     (void)state;
     struct pw_worker worker = {.id = 1};
-    char *argv[] = {(char *)"sh", (char *)"-c", (char *)"echo up >&2; trap '' TERM; sleep 100", NULL};
+    char *argv[] = {(char *)"sh", (char *)"-c", (char *)"echo up >&2; trap '' TERM; sleep 100",
+                    NULL};
     struct pw_worker_spec spec = spec_for(argv);
     assert_int_equal(pw_worker_start(&worker, warden_fd, &spec, NULL), 0);
     wait_until(&worker, PW_WORKER_READY);

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const own_names[] = {"PERFWRAP_ITERATION=", "PERFWRAP_WORKER_ID=",
-                                        "PERFWRAP_RUN_DIR=", "PERFWRAP_WORKER_DIR="};
+static const char *const own_names[] = {
+    "PERFWRAP_ITERATION=", "PERFWRAP_WORKER_ID=", "PERFWRAP_RUN_DIR=", "PERFWRAP_WORKER_DIR="};
 enum { OWN_COUNT = sizeof own_names / sizeof own_names[0] };
 
 static bool is_own(const char *variable)
@@ -20,8 +20,12 @@ static bool is_own(const char *variable)
 
 static bool add(char **environment, size_t *count, const char *name, const char *value)
 {
-    return asprintf(&environment[*count], "%s%s", name, value) >= 0 ? (++*count, true)
-                                                                    : (environment[*count] = NULL, false);
+    if (asprintf(&environment[*count], "%s%s", name, value) < 0) {
+        environment[*count] = NULL;
+        return false;
+    }
+    ++*count;
+    return true;
 }
 
 static bool fill(char **environment, const char *const values[OWN_COUNT])

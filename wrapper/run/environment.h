@@ -1,6 +1,6 @@
 /*
- * The environment variables of workers and hooks: perfwrap's own, less any PERFWRAP_* name that is set here,
- * and what tells the worker which one it is:
+ * The environment variables of workers and hooks: perfwrap's own, less any PERFWRAP_* name that is
+ * set here, and what tells the worker which one it is:
  *
  *   PERFWRAP_ITERATION   from 1; 0 in warm-up and in --setup and --cleanup
  *   PERFWRAP_WORKER_ID   from 1; not set for hooks
@@ -12,8 +12,8 @@
 
 #include "core/err.h"
 
-/* NULL-terminated, ready for exec; free with pw_environment_free(). `worker_id` 0 and `worker_dir` NULL: a
- * hook's. NULL and err when out of memory. */
+/* NULL-terminated, ready for exec; free with pw_environment_free(). `worker_id` 0 and `worker_dir`
+ * NULL: a hook's. NULL and err when out of memory. */
 char **pw_environment_new(unsigned iteration, unsigned worker_id, const char *run_dir,
                           const char *worker_dir, struct pw_err *err);
 void pw_environment_free(char **environment);

@@ -22,7 +22,7 @@ struct crew {
     struct berth {
         char *dir;    /* the worker's private folder */
         int input_fd; /* its own, so that each reads the file from its beginning; -1: none */
-    } *berths;
+    } * berths;
 };
 
 static void crew_done(struct crew *crew)
@@ -74,9 +74,7 @@ static struct pw_warden_order go_order(const struct pw_stage *stage)
 static void choose_output(const struct pw_stage *stage, struct pw_worker_spec *spec)
 {
     switch (stage->plan->output_mode) {
-    case PW_OUTPUT_TAIL:
-        spec->stdout_fd = spec->stderr_fd = -1;
-        break;
+    case PW_OUTPUT_TAIL: spec->stdout_fd = spec->stderr_fd = -1; break;
     case PW_OUTPUT_NULL:
         spec->stdout_fd = stage->null_fd;
         spec->stderr_fd = -1;
@@ -85,9 +83,7 @@ static void choose_output(const struct pw_stage *stage, struct pw_worker_spec *s
         spec->stdout_fd = stage->plan->stdout_is_reserved ? STDERR_FILENO : STDOUT_FILENO;
         spec->stderr_fd = STDERR_FILENO;
         break;
-    case PW_OUTPUT_FILE:
-        spec->stdout_fd = spec->stderr_fd = stage->output_fd;
-        break;
+    case PW_OUTPUT_FILE: spec->stdout_fd = spec->stderr_fd = stage->output_fd; break;
     }
 }
 
@@ -112,7 +108,8 @@ static int prepare_worker(const struct pw_stage *stage, struct crew *crew, size_
     if (mkdir(dir, 0700))
         return pw_err_system(err, errno, "create folder `%s`", dir);
     spec->argv = stage->plan->argv;
-    spec->environment = pw_environment_new(number, (unsigned)index + 1, stage->run->run_dir, dir, err);
+    spec->environment =
+        pw_environment_new(number, (unsigned)index + 1, stage->run->run_dir, dir, err);
     if (!spec->environment || open_input(stage, &crew->berths[index], err))
         return -1;
     spec->stdin_fd = crew->berths[index].input_fd;
@@ -157,11 +154,11 @@ static void warn_survivors(const struct pw_stage *stage, const struct crew *crew
 {
     for (size_t i = 0; i < crew->count; i++)
         if (crew->workers[i].survivors)
-            pw_run_record_warn(stage->run, "survivors",
-                               "look for processes in uninterruptible sleep (state D in ps) and for "
-                               "the device or file system they wait for",
-                               NULL, "processes of worker %u could not be killed",
-                               crew->workers[i].id);
+            pw_run_record_warn(
+                stage->run, "survivors",
+                "look for processes in uninterruptible sleep (state D in ps) and for "
+                "the device or file system they wait for",
+                NULL, "processes of worker %u could not be killed", crew->workers[i].id);
 }
 
 /* Metrics of the whole iteration that no part of this build can measure. */
@@ -182,8 +179,8 @@ static int run_crew(const struct pw_stage *stage, struct crew *crew, unsigned nu
         crew->workers[i].build_ns = pw_clock_now_ns() - began;
     }
     clock_gettime(CLOCK_REALTIME, &iteration->started_wall);
-    if (pw_supervisor_run(stage->supervisor, crew->workers, crew->specs, crew->count, stage->sampler,
-                          iteration->workers, err))
+    if (pw_supervisor_run(stage->supervisor, crew->workers, crew->specs, crew->count,
+                          stage->sampler, iteration->workers, err))
         return -1;
     if (pw_supervisor_interrupted_by(stage->supervisor))
         return 0;

@@ -1,9 +1,9 @@
 /*
  * What a worker prints: drained without bound, kept without growth.
  *
- * A struct pw_tail is the read end of a pipe and a ring of its last PW_LIMIT_OUTPUT_TAIL_BYTES bytes, so a
- * target that prints gigabytes never waits long for a reader and never makes perfwrap grow.
- * Threads: one at a time. Start with PW_TAIL_INIT.
+ * A struct pw_tail is the read end of a pipe and a ring of its last PW_LIMIT_OUTPUT_TAIL_BYTES
+ * bytes, so a target that prints gigabytes never waits long for a reader and never makes perfwrap
+ * grow. Threads: one at a time. Start with PW_TAIL_INIT.
  */
 #ifndef PW_RUN_OUTPUT_H
 #define PW_RUN_OUTPUT_H
@@ -27,7 +27,8 @@ void pw_tail_done(struct pw_tail *tail);
 /* Reads what is there, at most `limit` bytes. False when the pipe has ended or is closed (then the
  * descriptor is closed), true if more may come. */
 bool pw_tail_drain(struct pw_tail *tail, size_t limit);
-/* The kept end as text, NULs made visible as '?'; free() it. NULL if nothing is kept, or out of memory. */
+/* The kept end as text, NULs made visible as '?'; free() it. NULL if nothing is kept, or out of
+ * memory. */
 char *pw_tail_text(const struct pw_tail *tail);
 /* The last `count` lines of `text`, newline at the end dropped: points into it. */
 const char *pw_text_last_lines(char *text, unsigned count);

@@ -1,6 +1,7 @@
 /*
  * What is to be measured, and how: plain data, made by wrapper/cli from the command line, read by
- * wrapper/run. Strings are borrowed from the command line or owned by the maker; they outlive the session.
+ * wrapper/run. Strings are borrowed from the command line or owned by the maker; they outlive the
+ * session.
  */
 #ifndef PW_RUN_PLAN_H
 #define PW_RUN_PLAN_H
@@ -22,25 +23,25 @@ struct pw_plan {
     unsigned concurrency;     /* workers at once, from 1 */
     unsigned iterations;      /* measured; with until_ci_pct the least number */
     unsigned warmup;
-    bool iterations_given;    /* --iterations was on the command line */
-    unsigned max_iterations;  /* upper bound for until_ci_pct */
-    double max_time_sec;      /* 0: none */
-    double until_ci_pct;      /* 0: none; half width of the median's 95 % interval, in % of the median */
-    double timeout_sec;       /* a worker's deadline, from its spawn; 0: none */
-    double kill_grace_ms;     /* between TERM and KILL */
+    bool iterations_given;   /* --iterations was on the command line */
+    unsigned max_iterations; /* upper bound for until_ci_pct */
+    double max_time_sec;     /* 0: none */
+    double until_ci_pct; /* 0: none; half width of the median's 95 % interval, in % of the median */
+    double timeout_sec;  /* a worker's deadline, from its spawn; 0: none */
+    double kill_grace_ms; /* between TERM and KILL */
     bool keep_orphans;
-    bool inherit_fds;         /* --inherit-fds: pass on descriptors over 2 that perfwrap inherited */
-    bool ignore_all_failures; /* --ignore-failure */
+    bool inherit_fds; /* --inherit-fds: pass on descriptors over 2 that perfwrap inherited */
+    bool ignore_all_failures;           /* --ignore-failure */
     const unsigned char *ignored_codes; /* 256 flags for --ignore-failure=CODES, or NULL */
     enum pw_output_mode output_mode;
     const char *output_file;
-    bool stdout_is_reserved;  /* --json: a worker that inherits writes to standard error instead */
-    const char *input_file;   /* standard input of the workers; NULL: /dev/null */
+    bool stdout_is_reserved; /* --json: a worker that inherits writes to standard error instead */
+    const char *input_file;  /* standard input of the workers; NULL: /dev/null */
     const char *out_dir;
     const char *profile_name; /* NULL if not given */
     const char *profile_phase;
     double probe_interval_ms;
-    double probe_budget_pct;  /* CPU of the sampler, percent of one core; 0: no sampling at all */
+    double probe_budget_pct; /* CPU of the sampler, percent of one core; 0: no sampling at all */
     bool pss;
     bool top_attach;
     double top_interval_ms;

@@ -41,8 +41,8 @@ static int64_t min_ns(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* The gap to the next sample: twice the last one up to the interval; longer if reading this tree so often
- * would take more than its share of the CPU budget. */
+/* The gap to the next sample: twice the last one up to the interval; longer if reading this tree so
+ * often would take more than its share of the CPU budget. */
 static void plan_next(struct pw_sampler *sampler, struct slot *slot, int64_t now, int64_t cost_ns,
                       unsigned active)
 {
@@ -218,8 +218,8 @@ int pw_sampler_add(struct pw_sampler *sampler, unsigned index, pid_t warden_pid,
     return 0;
 }
 
-void pw_sampler_take(struct pw_sampler *sampler, unsigned index, int64_t ended_at_ns, int64_t cpu_ns,
-                     struct pw_value *values)
+void pw_sampler_take(struct pw_sampler *sampler, unsigned index, int64_t ended_at_ns,
+                     int64_t cpu_ns, struct pw_value *values)
 {
     struct slot *slot = &sampler->slots[index];
     pthread_mutex_lock(&sampler->trees);

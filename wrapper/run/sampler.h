@@ -1,12 +1,12 @@
 /*
  * The sampler: one thread that looks at all running workers' trees.
  *
- * First look right after exec, then at gaps that double up to the interval, so that a command of 5 ms has
- * samples too. A CPU budget lengthens the gaps of trees that are dear to read. The cost, the count
- * and the largest gap are for the summary's `observer` block.
+ * First look right after exec, then at gaps that double up to the interval, so that a command of 5
+ * ms has samples too. A CPU budget lengthens the gaps of trees that are dear to read. The cost, the
+ * count and the largest gap are for the summary's `observer` block.
  *
- * Threads: pw_sampler_add() and _take() may be called from one other thread while the sampler runs; either
- * may wait for one sample that is being taken.
+ * Threads: pw_sampler_add() and _take() may be called from one other thread while the sampler runs;
+ * either may wait for one sample that is being taken.
  */
 #ifndef PW_RUN_SAMPLER_H
 #define PW_RUN_SAMPLER_H
@@ -19,8 +19,8 @@
 
 struct pw_sampler;
 
-/* One slot for each concurrent worker. Starts the thread, unless the plan's budget is 0 or /proc cannot be
- * opened: then all sampled values are absent, with the reason. */
+/* One slot for each concurrent worker. Starts the thread, unless the plan's budget is 0 or /proc
+ * cannot be opened: then all sampled values are absent, with the reason. */
 int pw_sampler_new(const struct pw_plan *plan, struct pw_sampler **ret_sampler, struct pw_err *err);
 /* Ends the thread. NULL is fine. */
 void pw_sampler_free(struct pw_sampler *sampler);
@@ -28,8 +28,9 @@ void pw_sampler_free(struct pw_sampler *sampler);
 /* A worker has started: its tree is sampled from now on. */
 int pw_sampler_add(struct pw_sampler *sampler, unsigned slot, pid_t warden_pid, pid_t root_pid,
                    int64_t spawned_at_ns, struct pw_err *err);
-/* It has ended, with `cpu_ns` by the kernel's account: sets the sampled metrics and STEP_MONITOR_LOOP in
- * `values` and frees the slot. Does nothing but set absences if the slot was never added. */
+/* It has ended, with `cpu_ns` by the kernel's account: sets the sampled metrics and
+ * STEP_MONITOR_LOOP in `values` and frees the slot. Does nothing but set absences if the slot was
+ * never added. */
 void pw_sampler_take(struct pw_sampler *sampler, unsigned slot, int64_t ended_at_ns, int64_t cpu_ns,
                      struct pw_value *values);
 /* What sampling has cost since pw_sampler_new(), or since the last call. */

@@ -34,7 +34,8 @@ static void session_done(struct session *session)
     free(session->scratch_dir);
 }
 
-/* Wardens and kept /proc files need descriptors; the workers get the limit back that we were given. */
+/* Wardens and kept /proc files need descriptors; the workers get the limit back that we were given.
+ */
 static void raise_descriptor_limit(struct rlimit *ret_before)
 {
     if (getrlimit(RLIMIT_NOFILE, ret_before))
@@ -58,7 +59,8 @@ static int open_files(struct pw_stage *stage, struct pw_err *err)
     if (open_file("/dev/null", O_RDWR, &stage->null_fd, err))
         return -1;
     if (plan->output_mode == PW_OUTPUT_FILE &&
-        open_file(plan->output_file, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, &stage->output_fd, err))
+        open_file(plan->output_file, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, &stage->output_fd,
+                  err))
         return pw_err_remedy(err, "name a writable file with --output");
     return 0;
 }
@@ -89,8 +91,9 @@ static bool is_interrupted(const struct session *session)
 }
 
 /* One iteration with its hooks. If interrupted meanwhile it is dropped, and *ret_kept false. */
-static int run_iteration(const struct session *session, unsigned number, unsigned shown, unsigned total,
-                         struct pw_iteration_record *iteration, bool *ret_kept, struct pw_err *err)
+static int run_iteration(const struct session *session, unsigned number, unsigned shown,
+                         unsigned total, struct pw_iteration_record *iteration, bool *ret_kept,
+                         struct pw_err *err)
 {
     const struct pw_stage *stage = &session->stage;
     const struct pw_session_events *events = stage->events;
@@ -132,7 +135,8 @@ static int warm_up(const struct session *session, struct pw_err *err)
     return 0;
 }
 
-/* Half the 95 % interval of the median over successful workers, in percent of the median; -1: not known. */
+/* Half the 95 % interval of the median over successful workers, in percent of the median; -1: not
+ * known. */
 static int interval_pct(const struct pw_run_record *run, double *ret_pct, struct pw_err *err)
 {
     size_t most = 0, n = 0;
@@ -150,7 +154,8 @@ static int interval_pct(const struct pw_run_record *run, double *ret_pct, struct
         return -1;
     *ret_pct = -1;
     if (pw_value_is_present(stats.p50_ci95_low) && stats.p50.number > 0)
-        *ret_pct = (stats.p50_ci95_high.number - stats.p50_ci95_low.number) / 2 / stats.p50.number * 100;
+        *ret_pct =
+            (stats.p50_ci95_high.number - stats.p50_ci95_low.number) / 2 / stats.p50.number * 100;
     return 0;
 }
 
@@ -177,9 +182,10 @@ static int check_interval(const struct session *session, bool *ret_stop, struct 
         return -1;
     if (pct >= 0 && pct <= plan->until_ci_pct) {
         *ret_stop = true;
-        stop(run, PW_STOP_CONFIDENCE,
-             "the 95 %% interval of the median is within %.2f %% after %zu iterations (asked: %.2f %%)",
-             pct, run->iteration_count, plan->until_ci_pct);
+        stop(
+            run, PW_STOP_CONFIDENCE,
+            "the 95 %% interval of the median is within %.2f %% after %zu iterations (asked: %.2f %%)",
+            pct, run->iteration_count, plan->until_ci_pct);
     } else if (run->iteration_count >= plan->max_iterations) {
         *ret_stop = true;
         stop(run, PW_STOP_MAX_ITERATIONS,
@@ -200,7 +206,8 @@ static int check_stop(const struct session *session, bool *ret_stop, struct pw_e
     if (counted && run->iteration_count >= plan->iterations) {
         *ret_stop = true;
         stop(run, PW_STOP_ITERATIONS, "all %u iterations were measured", plan->iterations);
-    } else if (run->iteration_count > 0 && plan->max_time_sec > 0 && elapsed_sec >= plan->max_time_sec) {
+    } else if (run->iteration_count > 0 && plan->max_time_sec > 0 &&
+               elapsed_sec >= plan->max_time_sec) {
         *ret_stop = true;
         stop(run, PW_STOP_TIME_BUDGET, "the time budget of %.3g s was used up after %zu iterations",
              plan->max_time_sec, run->iteration_count);
@@ -224,7 +231,8 @@ static int measure(struct session *session, struct pw_err *err)
             return -1;
         if (enough || number > PW_LIMIT_ITERATIONS)
             return 0;
-        if (run_iteration(session, number, number, known ? plan->iterations : 0, &iteration, &kept, err))
+        if (run_iteration(session, number, number, known ? plan->iterations : 0, &iteration, &kept,
+                          err))
             return pw_err_prefix(err, "iteration %u", number);
         if (!kept)
             continue;
@@ -274,7 +282,10 @@ static int finish(struct session *session, int result, struct pw_err *err)
         return result;
     pw_supervisor_forgive(stage->supervisor);
     struct pw_err cleanup_err = PW_ERR_INIT;
-    if (pw_hook_run(stage, "--cleanup", stage->plan->cleanup, 0, &cleanup_err) && result == 0) {
+    int cleanup_result = pw_hook_run(stage, "--cleanup", stage->plan->cleanup, 0, &cleanup_err);
+    if (run->interrupted_by == 0) /* in the hook: all is measured, but the exit status must tell */
+        run->interrupted_by = pw_supervisor_interrupted_by(stage->supervisor);
+    if (cleanup_result && result == 0) {
         if (err)
             *err = cleanup_err;
         return -1;
@@ -286,8 +297,8 @@ int pw_session_run(const struct pw_plan *plan, const struct pw_session_events *e
                    struct pw_run_record *run, struct pw_err *err)
 {
     struct pw_err own_err = PW_ERR_INIT;
-    struct session session = {.stage = {.plan = plan, .events = events, .run = run,
-                                        .output_fd = -1, .null_fd = -1}};
+    struct session session = {
+        .stage = {.plan = plan, .events = events, .run = run, .output_fd = -1, .null_fd = -1}};
     if (!err)
         err = &own_err;
     run->observer.tree_source = "none";
@@ -303,7 +314,6 @@ int pw_session_run(const struct pw_plan *plan, const struct pw_session_events *e
 
 bool pw_plan_ignores(const struct pw_plan *plan, int return_code)
 {
-    return plan->ignore_all_failures ||
-           (plan->ignored_codes && return_code >= 0 && return_code < 256 &&
-            plan->ignored_codes[return_code]);
+    return plan->ignore_all_failures || (plan->ignored_codes && return_code >= 0 &&
+                                         return_code < 256 && plan->ignored_codes[return_code]);
 }

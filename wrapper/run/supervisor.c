@@ -130,11 +130,10 @@ void pw_supervisor_poll(struct pw_supervisor *supervisor)
     take_signals(supervisor, NULL);
 }
 
-static void drain(struct pw_supervisor *supervisor, struct pw_worker *worker, struct pw_tail *tail)
+static void drain(struct pw_worker *worker, struct pw_tail *tail)
 {
     int64_t began = pw_clock_now_ns();
-    (void)supervisor; /* closing a pipe takes it out of the epoll set */
-    pw_tail_drain(tail, DRAIN_AT_ONCE);
+    pw_tail_drain(tail, DRAIN_AT_ONCE); /* a pipe that is closed leaves the epoll set */
     worker->communicate_ns += pw_clock_now_ns() - began;
 }
 
@@ -228,7 +227,7 @@ static int handle_events(struct batch *batch, const struct epoll_event *events, 
         if (source == SOURCE_CONTROL && take_reports(batch, index, err))
             return -1;
         if (source != SOURCE_CONTROL)
-            drain(supervisor, worker, source == SOURCE_OUT ? &worker->out : &worker->err);
+            drain(worker, source == SOURCE_OUT ? &worker->out : &worker->err);
     }
     return 0;
 }
@@ -251,7 +250,8 @@ static int loop(struct batch *batch, struct pw_err *err)
         if (batch->ended == batch->count)
             break;
         struct epoll_event events[EVENTS_AT_ONCE];
-        int count = epoll_wait(supervisor->epoll_fd, events, EVENTS_AT_ONCE, ticking ? TICK_MS : -1);
+        int count =
+            epoll_wait(supervisor->epoll_fd, events, EVENTS_AT_ONCE, ticking ? TICK_MS : -1);
         if (count < 0 && errno != EINTR)
             return pw_err_system(err, errno, "wait for workers");
         if (count > 0 && handle_events(batch, events, count, err))
@@ -264,7 +264,8 @@ static int loop(struct batch *batch, struct pw_err *err)
     return 0;
 }
 
-static int start_wardens(struct batch *batch, const struct pw_worker_spec *specs, struct pw_err *err)
+static int start_wardens(struct batch *batch, const struct pw_worker_spec *specs,
+                         struct pw_err *err)
 {
     struct pw_supervisor *supervisor = batch->supervisor;
     for (size_t i = 0; i < batch->count; i++) {
@@ -279,8 +280,8 @@ static int start_wardens(struct batch *batch, const struct pw_worker_spec *specs
     return 0;
 }
 
-/* A lost warden's tree has become perfwrap's own (it is a subreaper too): ends all kin that belongs to no
- * living warden, until there is none. */
+/* A lost warden's tree has become perfwrap's own (it is a subreaper too): ends all kin that belongs
+ * to no living warden, until there is none. */
 static void end_adopted(const struct batch *batch)
 {
     static pid_t kin[PW_KIN_MAX], others[PW_KIN_MAX];
@@ -323,8 +324,11 @@ int pw_supervisor_run(struct pw_supervisor *supervisor, struct pw_worker *worker
                       const struct pw_worker_spec *specs, size_t count, struct pw_sampler *sampler,
                       struct pw_worker_record *records, struct pw_err *err)
 {
-    struct batch batch = {.supervisor = supervisor, .workers = workers, .count = count,
-                          .sampler = sampler, .records = records};
+    struct batch batch = {.supervisor = supervisor,
+                          .workers = workers,
+                          .count = count,
+                          .sampler = sampler,
+                          .records = records};
     int result = start_wardens(&batch, specs, err);
     if (result == 0)
         result = loop(&batch, err);
@@ -332,8 +336,8 @@ int pw_supervisor_run(struct pw_supervisor *supervisor, struct pw_worker *worker
         result = first_failure(&batch, specs, err);
     bool lost = false;
     for (size_t i = 0; i < count; i++) {
-        drain(supervisor, &workers[i], &workers[i].out);
-        drain(supervisor, &workers[i], &workers[i].err);
+        drain(&workers[i], &workers[i].out);
+        drain(&workers[i], &workers[i].err);
         lost |= workers[i].lost && !workers[i].go.keep_orphans;
         if (sampler && workers[i].state == PW_WORKER_RUNNING) /* given up */
             pw_sampler_take(sampler, (unsigned)i, pw_clock_now_ns(), 0, records[i].values);

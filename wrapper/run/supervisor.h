@@ -1,10 +1,10 @@
 /*
- * The supervisor: the loop that runs a batch of workers at once, from their wardens' start until nothing of
- * their trees is left. It moves reports, output and signals; it measures no time itself (the wardens do), so
- * being busy with output does not spoil a number.
+ * The supervisor: the loop that runs a batch of workers at once, from their wardens' start until
+ * nothing of their trees is left. It moves reports, output and signals; it measures no time itself
+ * (the wardens do), so being busy with output does not spoil a number.
  *
- * Wardens are all started first and wait; then targets are started, at most as many at a time as there are
- * CPUs, so that one start does not stand in another's way and count in its duration.
+ * Wardens are all started first and wait; then targets are started, at most as many at a time as
+ * there are CPUs, so that one start does not stand in another's way and count in its duration.
  *
  * Threads: one at a time; the sampler's thread is the sampler's.
  */
@@ -35,10 +35,10 @@ void pw_supervisor_forgive(struct pw_supervisor *supervisor);
 void pw_supervisor_poll(struct pw_supervisor *supervisor);
 
 /*
- * Runs `count` workers with one spec each. `workers` is zeroed with ids set; the caller ends each with
- * pw_worker_done() afterwards, also on failure. With a sampler, `records` (one a worker) gets the sampled
- * values. Returns 0 when all have ended, also if interrupted; -1 and err if one could not be started: then
- * the others are ended by pw_worker_done().
+ * Runs `count` workers with one spec each. `workers` is zeroed with ids set; the caller ends each
+ * with pw_worker_done() afterwards, also on failure. With a sampler, `records` (one a worker) gets
+ * the sampled values. Returns 0 when all have ended, also if interrupted; -1 and err if one could
+ * not be started: then the others are ended by pw_worker_done().
  */
 int pw_supervisor_run(struct pw_supervisor *supervisor, struct pw_worker *workers,
                       const struct pw_worker_spec *specs, size_t count, struct pw_sampler *sampler,

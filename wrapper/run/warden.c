@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <limits.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -20,7 +20,7 @@
 #include "wrapper/run/kin.h"
 
 #define NS_PER_SEC INT64_C(1000000000)
-#define REKILL_NS INT64_C(10000000)        /* between two passes of SIGKILL */
+#define REKILL_NS INT64_C(10000000)           /* between two passes of SIGKILL */
 #define GIVE_UP_NS (INT64_C(10) * NS_PER_SEC) /* unkillable: stuck in the kernel */
 
 enum phase {
@@ -71,7 +71,8 @@ static void report(const struct warden *warden, const struct pw_warden_report *m
 static int child_main(void *argument)
 {
     struct child_job *job = argument;
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* should the warden be killed: nobody else knows the target */
+    prctl(PR_SET_PDEATHSIG,
+          SIGKILL); /* should the warden be killed: nobody else knows the target */
     setpgid(0, 0);
     if (job->nice != 0)
         setpriority(PRIO_PROCESS, 0, job->nice);
@@ -94,7 +95,8 @@ static int child_main(void *argument)
     _exit(127);
 }
 
-/* The target gets no descriptor but 0 to 2: what perfwrap happened to inherit would count as the target's. */
+/* The target gets no descriptor but 0 to 2: what perfwrap happened to inherit would count as the
+ * target's. */
 static void hide_descriptors(void)
 {
     enum { FIRST = 3, LAST_TRIED = 4096 };
@@ -133,8 +135,8 @@ static int start_target(struct warden *warden, char **argv)
 /* /proc/PID/io of a zombie holds its own bytes and those of all descendants it waited for. */
 static int read_io(pid_t pid, uint64_t io[PW_WARDEN_IO_COUNT])
 {
-    static const char *const names[PW_WARDEN_IO_COUNT] = {"rchar: ", "wchar: ", "\nread_bytes: ",
-                                                          "\nwrite_bytes: "};
+    static const char *const names[PW_WARDEN_IO_COUNT] = {
+        "rchar: ", "wchar: ", "\nread_bytes: ", "\nwrite_bytes: "};
     char path[32], buffer[512];
     snprintf(path, sizeof path, "/proc/%d/io", pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -155,12 +157,20 @@ static int read_io(pid_t pid, uint64_t io[PW_WARDEN_IO_COUNT])
     return 0;
 }
 
+/* Whether the number of the target's process group is still its own: while the target is not
+ * reaped, or a child of ours is in the group. Else it may belong to others. */
+static bool holds_group(const struct warden *warden)
+{
+    siginfo_t info;
+    return warden->root ||
+           waitid(P_PGID, (id_t)warden->root_group, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
 static void signal_tree(const struct warden *warden, int sig)
 {
     ssize_t count = pw_kin_list(getpid(), kin, PW_KIN_MAX);
-    /* The group first: the kernel signals it in one go, before any member can fork again. Only while the
-     * target is not reaped, for else the number may belong to others. */
-    if (warden->root && (sig == SIGKILL || count <= 0))
+    /* The group first: the kernel signals it in one go, before any member can fork again. */
+    if (holds_group(warden) && (sig == SIGKILL || count <= 0))
         kill(-warden->root_group, sig);
     for (ssize_t i = 0; i < count; i++)
         kill(kin[i], sig);
@@ -319,8 +329,8 @@ static bool is_finished(struct warden *warden, bool *ret_survivors)
     return *ret_survivors;
 }
 
-/* Waits with real-time priority if allowed, so that a crowd of runnable workers does not delay the time of
- * an exit. SCHED_RESET_ON_FORK keeps it from the target (sched(7)). */
+/* Waits with real-time priority if allowed, so that a crowd of runnable workers does not delay the
+ * time of an exit. SCHED_RESET_ON_FORK keeps it from the target (sched(7)). */
 static bool become_real_time(void)
 {
     const struct sched_param lowest = {.sched_priority = 1};
@@ -330,7 +340,7 @@ static bool become_real_time(void)
 
 static int prepare(struct warden *warden, const char *control)
 {
-    warden->control = atoi(control);
+    warden->control = (int)strtol(control, NULL, 10);
     fcntl(warden->control, F_SETFD, FD_CLOEXEC);
     setpgid(0, 0); /* out of the terminal's foreground group: its signals are for perfwrap */
     prctl(PR_SET_CHILD_SUBREAPER, 1);

@@ -1,4 +1,5 @@
-/* The warden's program (see warden_proto.h), embedded at build time: an ELF image for memfd_create(2). */
+/* The warden's program (see warden_proto.h), embedded at build time: an ELF image for
+ * memfd_create(2). */
 #ifndef PW_RUN_WARDEN_IMAGE_H
 #define PW_RUN_WARDEN_IMAGE_H
 

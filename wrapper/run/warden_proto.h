@@ -1,21 +1,24 @@
 /*
  * The warden, and what it and perfwrap say to each other.
  *
- * A warden is a tiny, statically linked program that perfwrap carries in itself (warden_image.h) and
- * starts once for each worker. Its argv, from the second on, and its environment, are the target's; its
- * descriptors 0 to 2 are the target's too; argv[1] names the control socket. It
+ * A warden is a tiny, statically linked program that perfwrap carries in itself (warden_image.h)
+ * and starts once for each worker. Its argv, from the second on, and its environment, are the
+ * target's; its descriptors 0 to 2 are the target's too; argv[1] names the control socket. It
  *
- *   - is the parent of the target: what exec carries over into the target's ru_maxrss is the warden's
- *     peak of some hundred KiB, whatever perfwrap itself has grown to;
- *   - takes both times of the target: before clone, and when poll() on its pidfd returns. In between it does
- *     nothing but wait, so nothing else can delay the second;
- *   - is the child subreaper of the target's tree (prctl(2)): every descendant, orphaned, double-forked or
- *     in a session of its own, stays below it, so it can end all of them and none of another worker;
- *   - keeps the deadline, and ends the tree when told, or when the control socket closes because perfwrap died.
+ *   - is the parent of the target: what exec carries over into the target's ru_maxrss is the
+ * warden's peak of some hundred KiB, whatever perfwrap itself has grown to;
+ *   - takes both times of the target: before clone, and when poll() on its pidfd returns. In
+ * between it does nothing but wait, so nothing else can delay the second;
+ *   - is the child subreaper of the target's tree (prctl(2)): every descendant, orphaned,
+ * double-forked or in a session of its own, stays below it, so it can end all of them and none of
+ * another worker;
+ *   - keeps the deadline, and ends the tree when told, or when the control socket closes because
+ * perfwrap died.
  *
- * The control socket is a SOCK_SEQPACKET pair: each message is one packet of a fixed size. perfwrap sends
- * orders, the warden reports: READY, then after the GO order STARTED or FAILED, EXITED, any number of ORPHAN,
- * and DONE when nothing of the tree is left. Both ends are of one build: there is no version.
+ * The control socket is a SOCK_SEQPACKET pair: each message is one packet of a fixed size. perfwrap
+ * sends orders, the warden reports: READY, then after the GO order STARTED or FAILED, EXITED, any
+ * number of ORPHAN, and DONE when nothing of the tree is left. Both ends are of one build: there is
+ * no version.
  */
 #ifndef PW_RUN_WARDEN_PROTO_H
 #define PW_RUN_WARDEN_PROTO_H
@@ -37,12 +40,12 @@ struct pw_warden_order {
     enum pw_order_kind kind;
     /* for GO: */
     bool keep_orphans;
-    bool inherit_fds;        /* the target also gets descriptors over 2 that perfwrap inherited */
-    bool sigpipe_ignored;    /* as perfwrap found it: restored for the target */
+    bool inherit_fds;         /* the target also gets descriptors over 2 that perfwrap inherited */
+    bool sigpipe_ignored;     /* as perfwrap found it: restored for the target */
     uint64_t blocked_signals; /* likewise; bit S-1 for signal S */
-    struct rlimit nofile;    /* likewise */
-    int64_t timeout_ns;      /* from the spawn; 0: none */
-    int64_t grace_ns;        /* between TERM and KILL */
+    struct rlimit nofile;     /* likewise */
+    int64_t timeout_ns;       /* from the spawn; 0: none */
+    int64_t grace_ns;         /* between TERM and KILL */
 };
 
 enum pw_report_kind {
@@ -74,10 +77,10 @@ struct pw_warden_report {
         } failed;
         struct {
             int64_t ended_at_ns;
-            int status; /* as of wait(2) */
+            int status;                 /* as of wait(2) */
             enum pw_warden_cause cause; /* why the warden had begun to end it, if it had */
-            struct rusage usage; /* the target and all descendants that were waited for */
-            int io_sys; /* errno of reading /proc/PID/io, 0 if `io` is valid */
+            struct rusage usage;        /* the target and all descendants that were waited for */
+            int io_sys;                 /* errno of reading /proc/PID/io, 0 if `io` is valid */
             uint64_t io[PW_WARDEN_IO_COUNT];
         } exited;
         struct {
@@ -85,9 +88,9 @@ struct pw_warden_report {
             char comm[16];
         } orphan;
         struct {
-            uint32_t orphans;   /* alive when the target ended by itself */
+            uint32_t orphans;      /* alive when the target ended by itself */
             int64_t orphan_cpu_ns; /* CPU time of processes reaped besides the target */
-            bool survivors;     /* something could not be killed */
+            bool survivors;        /* something could not be killed */
         } done;
     };
 };

@@ -51,7 +51,8 @@ int pw_warden_open(struct pw_err *err)
     return pw_fd_take(&fd);
 }
 
-/* argv of the warden: its name, the control descriptor, then the target's argv. NULL out of memory. */
+/* argv of the warden: its name, the control descriptor, then the target's argv. NULL out of memory.
+ */
 static char **warden_argv(char *const *target, char *control)
 {
     size_t count = 0;
@@ -209,9 +210,7 @@ static void take_report(struct pw_worker *worker, const struct pw_warden_report 
         worker->exited = *report;
         worker->state = PW_WORKER_EXITED;
         break;
-    case PW_REPORT_ORPHAN:
-        add_orphan(worker, report);
-        break;
+    case PW_REPORT_ORPHAN: add_orphan(worker, report); break;
     case PW_REPORT_DONE:
         worker->done = *report;
         worker->survivors = report->done.survivors;
@@ -267,8 +266,9 @@ int pw_worker_start_error(const struct pw_worker *worker, const char *command, s
         return -1;
     err->cls = sys == ENOENT ? PW_ERR_EXEC_MISSING : PW_ERR_EXEC_DENIED;
     if (sys == ENOENT && strchr(command, '/'))
-        pw_err_remedy(err, "check the path; if the file is there, the interpreter named in its first "
-                           "line, or its dynamic loader, is missing");
+        pw_err_remedy(err,
+                      "check the path; if the file is there, the interpreter named in its first "
+                      "line, or its dynamic loader, is missing");
     else if (sys == ENOENT)
         pw_err_remedy(err, "check the name and PATH; shell commands and pipelines need --shell");
     else if (sys == EACCES)
@@ -311,10 +311,10 @@ static void record_io(const struct pw_worker *worker, struct pw_value *values)
         PW_METRIC_IO_RCHAR, PW_METRIC_IO_WCHAR, PW_METRIC_IO_READ, PW_METRIC_IO_WRITE};
     int sys = worker->exited.exited.io_sys;
     for (int i = 0; i < PW_WARDEN_IO_COUNT; i++)
-        values[ids[i]] = sys == 0 ? pw_value_of((double)worker->exited.exited.io[i])
-                                  : pw_value_absent(sys == EACCES || sys == EPERM
-                                                        ? PW_ABSENT_NO_PERMISSION
-                                                        : PW_ABSENT_NOT_SUPPORTED);
+        values[ids[i]] =
+            sys == 0 ? pw_value_of((double)worker->exited.exited.io[i])
+                     : pw_value_absent(sys == EACCES || sys == EPERM ? PW_ABSENT_NO_PERMISSION
+                                                                     : PW_ABSENT_NOT_SUPPORTED);
 }
 
 static void record_usage(const struct pw_worker *worker, struct pw_worker_record *record)

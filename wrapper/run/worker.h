@@ -1,10 +1,11 @@
 /*
- * One worker as perfwrap sees it: its warden, its control socket, its output, and what was reported.
+ * One worker as perfwrap sees it: its warden, its control socket, its output, and what was
+ * reported.
  *
- * Life: pw_worker_start() starts the warden; pw_worker_go() makes it start the target; pw_worker_read()
- * takes its reports, until `state` is PW_WORKER_ENDED; pw_worker_done() reaps the warden and frees all. A
- * worker that is given up early is ended by closing its control socket, which pw_worker_done() does.
- * Threads: one at a time.
+ * Life: pw_worker_start() starts the warden; pw_worker_go() makes it start the target;
+ * pw_worker_read() takes its reports, until `state` is PW_WORKER_ENDED; pw_worker_done() reaps the
+ * warden and frees all. A worker that is given up early is ended by closing its control socket,
+ * which pw_worker_done() does. Threads: one at a time.
  */
 #ifndef PW_RUN_WORKER_H
 #define PW_RUN_WORKER_H
@@ -42,12 +43,12 @@ struct pw_worker {
     int control_fd;
     struct pw_warden_order go;
     struct pw_tail out, err;
-    bool fifo;          /* its warden waits with real-time priority */
-    bool failed_start;  /* the target could not be started: `failure` tells why */
-    bool lost;          /* the warden died */
+    bool fifo;         /* its warden waits with real-time priority */
+    bool failed_start; /* the target could not be started: `failure` tells why */
+    bool lost;         /* the warden died */
     bool survivors;
     struct pw_warden_report started, exited, failure, done; /* as reported */
-    struct pw_orphan *orphans; /* at most PW_LIMIT_ORPHANS_LISTED */
+    struct pw_orphan *orphans;                              /* at most PW_LIMIT_ORPHANS_LISTED */
     size_t orphan_count;
     int64_t build_ns, communicate_ns; /* time spent on it */
 };
@@ -65,10 +66,11 @@ void pw_worker_order(struct pw_worker *worker, enum pw_order_kind kind);
 bool pw_worker_read(struct pw_worker *worker);
 void pw_worker_done(struct pw_worker *worker);
 
-/* The failure of a worker with `failed_start` as an error: class, step, reason and remedy. Returns -1. */
+/* The failure of a worker with `failed_start` as an error: class, step, reason and remedy. Returns
+ * -1. */
 int pw_worker_start_error(const struct pw_worker *worker, const char *command, struct pw_err *err);
-/* Turns the reports into the record: end, return code, times, and every metric of the kernel's account.
- * The sampled metrics are the sampler's. */
+/* Turns the reports into the record: end, return code, times, and every metric of the kernel's
+ * account. The sampled metrics are the sampler's. */
 void pw_worker_record(struct pw_worker *worker, struct pw_worker_record *record);
 /* User and system time of the target and all it waited for, in ns; 0 unless exited. */
 int64_t pw_worker_cpu_ns(const struct pw_worker *worker);
