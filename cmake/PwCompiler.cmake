@@ -21,6 +21,10 @@ target_compile_options(pw_language INTERFACE $<$<COMPILE_LANGUAGE:C>:
     -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes
     -Wformat-security -Wvla $<$<BOOL:${PW_WERROR}>:-Werror>>)
 
+# CMake writes -no-pie beside -static, which clang finds too much.
+target_link_options(pw_language INTERFACE
+    $<$<C_COMPILER_ID:Clang>:-Wno-unused-command-line-argument>)
+
 add_library(pw_options INTERFACE)
 target_link_libraries(pw_options INTERFACE pw_language)
 target_compile_options(pw_options INTERFACE -fno-omit-frame-pointer)

@@ -16,7 +16,7 @@ function(pw_embed_warden library)
         target_compile_options(pw_warden PRIVATE
             -fsanitize=undefined -fsanitize-undefined-trap-on-error)
     endif()
-    target_link_options(pw_warden PRIVATE -static -no-pie -s -Wl,--gc-sections -Wl,--build-id=none)
+    target_link_options(pw_warden PRIVATE -static -s -Wl,--gc-sections -Wl,--build-id=none)
 
     # One assembler file that includes the program's bytes; made anew whenever they change.
     set(assembly ${PROJECT_BINARY_DIR}/warden/warden_image.S)

@@ -25,37 +25,39 @@ void pw_document_done(struct pw_document *document)
     *document = PW_DOCUMENT_INIT;
 }
 
-/* One more element of `size` bytes in a growing array; false when memory is out. */
-static bool grow(void **array, size_t count, size_t *capacity, size_t size)
+/* The array with room for one more element of `size` bytes; NULL, and the array as it was, when
+ * memory is out. */
+static void *grow(void *array, size_t count, size_t *capacity, size_t size)
 {
     if (count < *capacity) {
-        return true;
+        return array;
     }
     size_t wanted = *capacity > 0 ? *capacity * 2 : 16;
-    void *bigger = reallocarray(*array, wanted, size);
-    if (!bigger) {
-        return false;
+    void *bigger = reallocarray(array, wanted, size);
+    if (bigger) {
+        *capacity = wanted;
     }
-    *array = bigger;
-    *capacity = wanted;
-    return true;
+    return bigger;
 }
 
 /* A control character in a text from outside could move the cursor or end a table row. */
-static char *clean(char *text)
+static void clean(char *text)
 {
-    for (char *c = text; c && *c; c++) {
+    for (char *c = text; *c; c++) {
         if ((unsigned char)*c < 0x20 || *c == 0x7f) {
             *c = ' ';
         }
     }
-    return text;
 }
 
 static char *copy(struct pw_document *document, const char *text)
 {
-    char *own = clean(strdup(text));
-    document->failed = document->failed || !own;
+    char *own = strdup(text);
+    if (!own) {
+        document->failed = true;
+        return NULL;
+    }
+    clean(own);
     return own;
 }
 
@@ -67,43 +69,41 @@ __attribute__((format(printf, 2, 0))) static char *format_text(struct pw_documen
         document->failed = true;
         return NULL;
     }
-    return clean(text);
+    clean(text);
+    return text;
 }
 
-/* The new last block, or NULL once memory was out: a document with a hole is never rendered. */
-static struct pw_block *add_block(struct pw_document *document, enum pw_block_kind kind)
+/* Takes what the block owns. Once memory was out nothing is added: a document with a hole is never
+ * rendered. */
+static void add_block(struct pw_document *document, struct pw_block block)
 {
-    void *blocks = document->blocks;
-    if (document->failed ||
-        !grow(&blocks, document->count, &document->capacity, sizeof *document->blocks)) {
+    struct pw_block *blocks = NULL;
+    if (!document->failed) {
+        blocks = grow(document->blocks, document->count, &document->capacity, sizeof *blocks);
+    }
+    if (!blocks) {
         document->failed = true;
-        return NULL;
+        block_done(&block);
+        return;
     }
     document->blocks = blocks;
-    struct pw_block *block = &document->blocks[document->count++];
-    *block = (struct pw_block){.kind = kind};
-    return block;
+    blocks[document->count++] = block;
 }
 
 void pw_document_heading(struct pw_document *document, unsigned level, const char *text)
 {
-    struct pw_block *block = add_block(document, PW_BLOCK_HEADING);
-    if (block) {
-        block->level = level;
-        block->text = copy(document, text);
-    }
+    char *own = copy(document, text);
+    add_block(document, (struct pw_block){.kind = PW_BLOCK_HEADING, .level = level, .text = own});
 }
 
 __attribute__((format(printf, 4, 0))) static void add_field(struct pw_document *document, bool bad,
                                                             const char *label, const char *format,
                                                             va_list args)
 {
-    struct pw_block *block = add_block(document, PW_BLOCK_FIELD);
-    if (block) {
-        block->bad = bad;
-        block->label = copy(document, label);
-        block->text = format_text(document, format, args);
-    }
+    struct pw_block block = {.kind = PW_BLOCK_FIELD, .bad = bad};
+    block.label = copy(document, label);
+    block.text = format_text(document, format, args);
+    add_block(document, block);
 }
 
 void pw_document_field(struct pw_document *document, const char *label, const char *format, ...)
@@ -124,50 +124,45 @@ void pw_document_bad_field(struct pw_document *document, const char *label, cons
 
 void pw_document_paragraph(struct pw_document *document, const char *format, ...)
 {
-    struct pw_block *block = add_block(document, PW_BLOCK_PARAGRAPH);
-    if (block) {
-        va_list args;
-        va_start(args, format);
-        block->text = format_text(document, format, args);
-        va_end(args);
-    }
+    va_list args;
+    va_start(args, format);
+    char *text = format_text(document, format, args);
+    va_end(args);
+    add_block(document, (struct pw_block){.kind = PW_BLOCK_PARAGRAPH, .text = text});
 }
 
 void pw_document_finding(struct pw_document *document, const char *kind, const char *text,
                          const char *advice)
 {
-    struct pw_block *block = add_block(document, PW_BLOCK_FINDING);
-    if (block) {
-        block->label = copy(document, kind);
-        block->text = copy(document, text);
-        block->advice = advice ? copy(document, advice) : NULL;
-    }
+    struct pw_block block = {.kind = PW_BLOCK_FINDING};
+    block.label = copy(document, kind);
+    block.text = copy(document, text);
+    block.advice = advice ? copy(document, advice) : NULL;
+    add_block(document, block);
 }
 
 /* Takes `text`. */
 static void add_cell(struct pw_document *document, char *text)
 {
     struct pw_block *table = document->count > 0 ? &document->blocks[document->count - 1] : NULL;
-    void *cells = table ? table->cells : NULL;
-    if (document->failed || !text || !table || table->kind != PW_BLOCK_TABLE ||
-        !grow(&cells, table->cell_count, &table->cell_capacity, sizeof *table->cells)) {
+    char **cells = NULL;
+    if (!document->failed && text && table && table->kind == PW_BLOCK_TABLE) {
+        cells = grow(table->cells, table->cell_count, &table->cell_capacity, sizeof *cells);
+    }
+    if (!cells) {
         document->failed = true;
         free(text);
         return;
     }
     table->cells = cells;
-    table->cells[table->cell_count++] = text;
+    cells[table->cell_count++] = text;
 }
 
 void pw_document_table(struct pw_document *document, const char *const *headers, size_t columns,
                        size_t left)
 {
-    struct pw_block *block = add_block(document, PW_BLOCK_TABLE);
-    if (!block) {
-        return;
-    }
-    block->columns = columns;
-    block->left = left;
+    add_block(document,
+              (struct pw_block){.kind = PW_BLOCK_TABLE, .columns = columns, .left = left});
     for (size_t i = 0; i < columns; i++) {
         add_cell(document, copy(document, headers[i]));
     }
@@ -177,6 +172,7 @@ void pw_document_cell(struct pw_document *document, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    add_cell(document, format_text(document, format, args));
+    char *text = format_text(document, format, args);
     va_end(args);
+    add_cell(document, text);
 }

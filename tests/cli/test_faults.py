@@ -94,7 +94,11 @@ class FullDisk(FaultTest):
     def test_full_in_the_middle(self):
         place = self.mount("256k")
         run = self.run_pw("-n", 200, "-w", 0, "-c", 4, cmd=["/bin/true"], out_dir=place, expect=125)
-        self.assert_one_error(run, str(place), "No space left on device")
+        errors = [line for line in run.err.splitlines() if line.startswith("perfwrap:")]
+        self.assertIn(len(errors), (1, 2), str(run))  # the iteration, and then perhaps the summary
+        for line in errors:
+            self.assertIn(str(place), line)
+            self.assertIn("No space left on device", line)
         run_dir, = place.iterdir()
         found = [load_json(path) for path in iteration_files(run_dir)]
         self.assertGreater(len(found), 2)
@@ -120,10 +124,12 @@ class Processes(FaultTest):
         """With any limit it either works, or says so: never half of it, and never a process left."""
         nobody = self.as_nobody()
         outcomes = {}
+        leak_check = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"  # it needs a process, too
         for limit in (1, 2, 3, 4, 5, 6, 8, 12, 40):
             with self.subTest(limit=limit):
                 run = self.run_pw(
                     "-n", 1, "-w", 0, "-c", 4, cmd=["/bin/sleep", "0.05"], expect=None,
+                    env=self.env(ASAN_OPTIONS=leak_check.lstrip(":")),
                     preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (limit, limit)),
                     **nobody)
                 outcomes[limit] = run.status

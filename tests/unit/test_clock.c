@@ -8,9 +8,9 @@ static void test_clocks_go_forward(void **state)
     int64_t wall_ns = pw_clock_now_ns();
     int64_t cpu_ns = pw_clock_thread_cpu_ns();
     assert_true(wall_ns > 0);
-    /* Both tick while this loop runs; if one stood still, the test's own time limit would end it. */
-    while (pw_clock_now_ns() == wall_ns || pw_clock_thread_cpu_ns() == cpu_ns) {
-    }
+    /* Both tick while this loop runs; if one stood still, the test's own time limit would end it.
+     */
+    while (pw_clock_now_ns() == wall_ns || pw_clock_thread_cpu_ns() == cpu_ns) {}
     assert_true(pw_clock_now_ns() > wall_ns);
     assert_true(pw_clock_thread_cpu_ns() > cpu_ns);
 }

@@ -114,9 +114,9 @@ static void test_exit_statuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_starts_empty),        cmocka_unit_test(test_set_replaces_all),
-        cmocka_unit_test(test_unknown_errno),       cmocka_unit_test(test_prefix_goes_outward),
-        cmocka_unit_test(test_cuts_off),            cmocka_unit_test(test_accepts_null),
+        cmocka_unit_test(test_starts_empty),  cmocka_unit_test(test_set_replaces_all),
+        cmocka_unit_test(test_unknown_errno), cmocka_unit_test(test_prefix_goes_outward),
+        cmocka_unit_test(test_cuts_off),      cmocka_unit_test(test_accepts_null),
         cmocka_unit_test(test_exit_statuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

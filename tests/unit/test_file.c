@@ -291,8 +291,7 @@ static void test_full_disk(void **state)
     assert_int_equal(count_entries(*state), 1);
 
     int fd = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    while (write(fd, zeros, 4096) > 0) {
-    }
+    while (write(fd, zeros, 4096) > 0) {}
     assert_int_equal(close(fd), 0);
     assert_int_equal(pw_dir_check_writable(*state, &err), -1);
     assert_int_equal(err.sys, ENOSPC);

@@ -99,11 +99,24 @@ static void test_find(void **state)
         const char *path;
         int expected; /* 0: not there */
     } cases[] = {
-        {"a.b.0", 10},  {"a.b.1.c", 11},        {"a.x.y.z", 12},    {"a.x.w", 13},
-        {"a.b.2", 0},   {"codex.tool.ms", 14},  {"codex.tool", 0},  {"a.b.c", 0},
-        {"a.b.0.x", 0}, {"a.b.-1", 0},          {"a.b.", 0},        {"", 0},
-        {".", 0},       {"a..b", 0},            {"a.b.1x", 0},      {"e.x", 0},
-        {"a.b.99999999999999999999999999", 0}, {"a.b. 1", 0},
+        {"a.b.0", 10},
+        {"a.b.1.c", 11},
+        {"a.x.y.z", 12},
+        {"a.x.w", 13},
+        {"a.b.2", 0},
+        {"codex.tool.ms", 14},
+        {"codex.tool", 0},
+        {"a.b.c", 0},
+        {"a.b.0.x", 0},
+        {"a.b.-1", 0},
+        {"a.b.", 0},
+        {"", 0},
+        {".", 0},
+        {"a..b", 0},
+        {"a.b.1x", 0},
+        {"e.x", 0},
+        {"a.b.99999999999999999999999999", 0},
+        {"a.b. 1", 0},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const json_t *found = pw_json_find(root, cases[i].path);
@@ -151,7 +164,7 @@ static void test_read_faults(void **state)
         {"{\"a\": NaN}", "line 1, column 9"},
         {"{} {}", "line 1"},
         {"{\"a\": 1e999}", "overflow"},
-        {"{\"a\": \"\xFF\"}", "UTF-8"},
+        {"{\"a\": \"\xFF\"}", "unable to decode"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct pw_err err = PW_ERR_INIT;
@@ -184,7 +197,7 @@ static void test_write_and_read(void **state)
     assert_int_equal(pw_json_write_file(path, root, &err), 0);
     PW_FREE_AUTO char *text = NULL;
     assert_int_equal(pw_file_read(path, 1000, &text, NULL, &err), 0);
-    assert_string_equal(text, "{\n  \"z\": 0.10000000000000001,\n  \"a\": [\n    1,\n    null\n  ],\n"
+    assert_string_equal(text, "{\n  \"z\": 0.1,\n  \"a\": [\n    1,\n    null\n  ],\n"
                               "  \"m\": \"\xC3\xA4\\n\"\n}\n");
     PW_FREE_AUTO char *dumped = pw_json_dump(root, &err);
     assert_string_equal(dumped, text);

@@ -173,10 +173,10 @@ static void test_outliers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing),       cmocka_unit_test(test_one),
-        cmocka_unit_test(test_two),           cmocka_unit_test(test_ten),
-        cmocka_unit_test(test_all_equal),     cmocka_unit_test(test_large_numbers),
-        cmocka_unit_test(test_interval),      cmocka_unit_test(test_percentile_of_sorted),
+        cmocka_unit_test(test_nothing),   cmocka_unit_test(test_one),
+        cmocka_unit_test(test_two),       cmocka_unit_test(test_ten),
+        cmocka_unit_test(test_all_equal), cmocka_unit_test(test_large_numbers),
+        cmocka_unit_test(test_interval),  cmocka_unit_test(test_percentile_of_sorted),
         cmocka_unit_test(test_outliers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,10 +62,10 @@ static void test_shell_words(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
-        {"", "''"},          {"abc", "abc"},           {"/usr/bin/x-1.2_3", "/usr/bin/x-1.2_3"},
-        {"a b", "'a b'"},    {"it's", "'it'\\''s'"},   {"$HOME", "'$HOME'"},
-        {"a\nb", "'a\nb'"},  {"--x=1,2", "--x=1,2"},   {"\xC3\xA4", "'\xC3\xA4'"},
-        {"*", "'*'"},        {"~", "'~'"},             {"a;b", "'a;b'"},
+        {"", "''"},         {"abc", "abc"},         {"/usr/bin/x-1.2_3", "/usr/bin/x-1.2_3"},
+        {"a b", "'a b'"},   {"it's", "'it'\\''s'"}, {"$HOME", "'$HOME'"},
+        {"a\nb", "'a\nb'"}, {"--x=1,2", "--x=1,2"}, {"\xC3\xA4", "'\xC3\xA4'"},
+        {"*", "'*'"},       {"~", "'~'"},           {"a;b", "'a;b'"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         PW_STR_AUTO str = PW_STR_INIT;
@@ -179,15 +179,21 @@ static void test_split_is_bounded(void **state)
 static void test_nearest(void **state)
 {
     (void)state;
-    static const char *const names[] = {"--iterations", "--warmup", "--timeout-sec", "--shell",
-                                        "--setup",      "--pss",    NULL};
+    static const char *const names[] = {
+        "--iterations", "--warmup", "--timeout-sec", "--shell", "--setup", "--pss", NULL};
     static const char *const cases[][2] = {
-        {"--iteration", "--iterations"}, {"--itertaions", "--iterations"},
-        {"--warm-up", "--warmup"},       {"--warnup", "--warmup"},
-        {"--timeout", "--timeout-sec"},             {"--timeout-secs", "--timeout-sec"},
-        {"--shel", "--shell"},           {"--setpu", "--setup"},
-        {"--pss", "--pss"},              {"--frobnicate", NULL},
-        {"", NULL},                      {"x", NULL},
+        {"--iteration", "--iterations"},
+        {"--itertaions", "--iterations"},
+        {"--warm-up", "--warmup"},
+        {"--warnup", "--warmup"},
+        {"--timeout", "--timeout-sec"},
+        {"--timeout-secs", "--timeout-sec"},
+        {"--shel", "--shell"},
+        {"--setpu", "--setup"},
+        {"--pss", "--pss"},
+        {"--frobnicate", NULL},
+        {"", NULL},
+        {"x", NULL},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const char *nearest = pw_nearest_name(cases[i][0], names);

@@ -7,39 +7,39 @@
 #include <stddef.h>
 #include <stdint.h>
 /* After those: */
-#include <cmocka.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <cmocka.h>
 #include "core/file.h"
 #include "core/value.h"
 
 /* Equal but for the rounding of a few operations. */
-#define assert_near(actual, expected)                                                              \
-    do {                                                                                           \
-        double near_a = (actual);                                                                  \
-        double near_e = (expected);                                                                \
-        if (!(fabs(near_a - near_e) <= 1e-12 * fmax(1.0, fabs(near_e)))) {                         \
-            fail_msg("%s is %.17g, not %.17g", #actual, near_a, near_e);                           \
-        }                                                                                          \
+#define assert_near(actual, expected)                                      \
+    do {                                                                   \
+        double near_a = (actual);                                          \
+        double near_e = (expected);                                        \
+        if (!(fabs(near_a - near_e) <= 1e-12 * fmax(1.0, fabs(near_e)))) { \
+            fail_msg("%s is %.17g, not %.17g", #actual, near_a, near_e);   \
+        }                                                                  \
     } while (0)
 
-#define assert_value(value, expected)                                                              \
-    do {                                                                                           \
-        struct pw_value value_v = (value);                                                         \
-        assert_string_equal(pw_absence_name(value_v.state), "present");                            \
-        assert_near(value_v.number, expected);                                                     \
+#define assert_value(value, expected)                                   \
+    do {                                                                \
+        struct pw_value value_v = (value);                              \
+        assert_string_equal(pw_absence_name(value_v.state), "present"); \
+        assert_near(value_v.number, expected);                          \
     } while (0)
 
 #define assert_absent(value, reason) \
     assert_string_equal(pw_absence_name((value).state), pw_absence_name(reason))
 
-#define assert_contains(text, part)                                  \
-    do {                                                             \
-        if (!strstr((text), (part))) {                               \
-            fail_msg("`%s` does not contain `%s`", (text), (part));  \
-        }                                                            \
+#define assert_contains(text, part)                                 \
+    do {                                                            \
+        if (!strstr((text), (part))) {                              \
+            fail_msg("`%s` does not contain `%s`", (text), (part)); \
+        }                                                           \
     } while (0)
 
 /* Setup and teardown: *state is a new private folder. */

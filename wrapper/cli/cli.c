@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +11,6 @@
 #include "wrapper/cli/command.h"
 #include "wrapper/cli/help.h"
 #include "wrapper/cli/run_options.h"
-
-enum { STDOUT_BUFFER_BYTES = 1 << 18 };
 
 const struct pw_command pw_commands[PW_COMMAND_COUNT] = {
     {.name = "run",
@@ -72,18 +71,39 @@ int pw_cli_fail(const struct pw_err *err)
     return pw_err_exit_status(err);
 }
 
+/* All bytes, also to a pipe that somebody made non-blocking. */
+static int write_all(int fd, const char *bytes, size_t count)
+{
+    while (count > 0) {
+        ssize_t written = write(fd, bytes, count);
+        if (written < 0 && errno == EAGAIN) {
+            struct pollfd writable = {.fd = fd, .events = POLLOUT};
+            poll(&writable, 1, -1);
+        } else if (written < 0 && errno != EINTR) {
+            return -1;
+        } else if (written > 0) {
+            bytes += written;
+            count -= (size_t)written;
+        }
+    }
+    return 0;
+}
+
 int pw_cli_print(const struct pw_str *text)
 {
+    struct pw_err err = PW_ERR_INIT;
     /* A reader that went away is told as an error of writing, not as death by a signal. Not done
      * earlier: the workers of `run` inherit what perfwrap was started with, and its session sees to
      * that. */
     signal(SIGPIPE, SIG_IGN);
     if (text->failed) {
-        struct pw_err err = PW_ERR_INIT;
         pw_err_memory(&err);
         return pw_cli_fail(&err);
     }
-    fwrite(text->text, 1, text->length, stdout); /* checked when standard output is flushed */
+    if (write_all(STDOUT_FILENO, text->text, text->length) != 0) {
+        pw_err_system(&err, errno, "write standard output");
+        return pw_cli_fail(&err);
+    }
     return PW_EXIT_OK;
 }
 
@@ -133,26 +153,11 @@ static int mend_standard_fds(void)
     return 0;
 }
 
-/* A result that could not be written is no success, whatever it says. */
-static int finish_stdout(int status)
-{
-    int failed = ferror(stdout);
-    errno = 0;
-    if (fflush(stdout) != 0 || failed) {
-        fprintf(stderr, "perfwrap: write standard output: %s\n",
-                errno ? strerror(errno) : "Input/output error");
-        return PW_EXIT_FAILED;
-    }
-    return status;
-}
-
 int pw_cli_main(int argc, char **argv)
 {
     if (mend_standard_fds() != 0) {
         return PW_EXIT_FAILED;
     }
-    /* Whole results fit, so that finish_stdout() sees why one could not be written. */
-    setvbuf(stdout, NULL, _IOFBF, STDOUT_BUFFER_BYTES);
     if (argc < 2) {
         PW_STR_AUTO text = PW_STR_INIT;
         pw_help_short(&text);
@@ -162,5 +167,5 @@ int pw_cli_main(int argc, char **argv)
     const struct pw_command *command = pw_command_find(argv[1]);
     int words = command ? 2 : 1;
     command = command ? command : &pw_commands[0];
-    return finish_stdout(command->run(command, argc - words, argv + words));
+    return command->run(command, argc - words, argv + words);
 }

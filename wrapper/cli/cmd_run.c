@@ -131,36 +131,38 @@ static int write_documents(struct call *call, struct pw_err *err)
     return 0;
 }
 
-static int print_rendered(const struct call *call, const char *format, FILE *stream, bool color,
-                          struct pw_err *err)
+static int render(const struct call *call, const char *format, int fd, struct pw_str *text,
+                  struct pw_err *err)
 {
-    PW_STR_AUTO text = PW_STR_INIT;
-    struct pw_export_style style = {.color = color};
-    if (pw_exporter_find(format)->render(call->summary, style, &text, err) != 0) {
-        return -1;
-    }
-    fwrite(text.text, 1, text.length, stream);
-    return 0;
+    struct pw_export_style style = {.color = !call->options.no_color && pw_cli_may_color(fd)};
+    return pw_exporter_find(format)->render(call->summary, style, text, err);
 }
 
-static int print_result(const struct call *call, struct pw_err *err)
+/* Returns PW_EXIT_OK, or the status of what went wrong, which is told. */
+static int print_result(const struct call *call)
 {
-    bool color = !call->options.no_color;
-    if (call->options.json) {
-        return print_rendered(call, "json", stdout, false, err);
-    }
+    PW_STR_AUTO text = PW_STR_INIT;
+    PW_STR_AUTO table = PW_STR_INIT;
+    struct pw_err err = PW_ERR_INIT;
     bool terminal = isatty(STDOUT_FILENO);
-    FILE *stream = terminal ? stdout : stderr;
-    color = color && pw_cli_may_color(terminal ? STDOUT_FILENO : STDERR_FILENO);
-    if (!call->options.quiet && print_rendered(call, "text", stream, color, err) != 0) {
-        return -1;
+    int failed = 0;
+    if (call->options.json) {
+        failed = render(call, "json", STDOUT_FILENO, &text, &err);
+    } else if (!call->options.quiet && terminal) {
+        failed = render(call, "text", STDOUT_FILENO, &text, &err);
+    } else if (!call->options.quiet) {
+        failed = render(call, "text", STDERR_FILENO, &table, &err);
+        fputs(table.text, stderr);
     }
-    for (size_t i = 0; i < PW_EXPORTER_COUNT; i++) {
+    if (failed) {
+        return pw_cli_fail(&err);
+    }
+    for (size_t i = 0; i < PW_EXPORTER_COUNT && !call->options.json; i++) {
         if (call->paths[i]) {
-            printf("%s=%s\n", pw_exporters[i].result_key, call->paths[i]);
+            pw_str_addf(&text, "%s=%s\n", pw_exporters[i].result_key, call->paths[i]);
         }
     }
-    return 0;
+    return pw_cli_print(&text);
 }
 
 static int status_of_workers(const struct call *call)
@@ -219,11 +221,11 @@ static int measure(struct call *call)
         rmdir(run->run_dir); /* of no use to anyone, if it is empty */
         return status;
     }
-    int written = write_documents(call, &err);
-    if (call->summary && print_result(call, &err) != 0) {
-        written = -1;
+    if (write_documents(call, &err) != 0) {
+        status = pw_cli_fail(&err);
     }
-    return written == 0 ? status : pw_cli_fail(&err);
+    int printed = call->summary ? print_result(call) : PW_EXIT_OK;
+    return printed == PW_EXIT_OK ? status : printed;
 }
 
 static int prepare_and_measure(struct call *call, char *const *command)

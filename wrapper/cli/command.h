@@ -1,7 +1,7 @@
 /*
  * Subcommands: one row each in the table in cli.c, one thin file each. A subcommand gets the words
- * behind its name, prints its result on standard output, its complaints on standard error, and
- * returns perfwrap's exit status. Standard output is flushed and checked by the caller.
+ * behind its name, writes its result with pw_cli_print() and its complaints to standard error, and
+ * returns perfwrap's exit status.
  */
 #ifndef PW_CLI_COMMAND_H
 #define PW_CLI_COMMAND_H
@@ -38,7 +38,8 @@ int pw_cli_fail(const struct pw_err *err);
 /* Parses for a subcommand that takes operands only; a word too many is an error. */
 int pw_command_parse(const struct pw_command *command, int argc, char *const *argv, void *target,
                      struct pw_parsed *ret_parsed, struct pw_err *err);
-/* Prints a text that may have run out of memory; returns the exit status. */
+/* Writes a result to standard output, past stdio. Returns the exit status: PW_EXIT_FAILED, told on
+ * standard error, if memory ran out while the text was made or if it could not be written. */
 int pw_cli_print(const struct pw_str *text);
 /* Whether escape sequences may be written to `fd`: a terminal, and nobody objects (NO_COLOR, TERM).
  */

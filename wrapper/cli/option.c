@@ -100,13 +100,20 @@ static int check_string(const struct pw_option *option, const char *text, struct
     return 0;
 }
 
-/* Sets the option's value from `text`; NULL: what it is without an argument. */
-static int store(const struct pw_option *option, const char *text, void *target, struct pw_err *err)
+/* Sets what an option without a value means. */
+static void store_bare(const struct pw_option *option, void *place)
 {
-    void *place = (char *)target + option->offset;
+    if (option->type == PW_OPTION_CODES) {
+        *(struct pw_option_codes *)place = (struct pw_option_codes){.all = true};
+    } else {
+        *(bool *)place = true;
+    }
+}
+
+static int store(const struct pw_option *option, const char *text, void *place, struct pw_err *err)
+{
     double number = NAN;
     switch (option->type) {
-    case PW_OPTION_FLAG: *(bool *)place = true; return 0;
     case PW_OPTION_UNSIGNED:
     case PW_OPTION_NUMBER:
         if (read_number(option, text, &number, err) != 0) {
@@ -115,7 +122,7 @@ static int store(const struct pw_option *option, const char *text, void *target,
         if (option->type == PW_OPTION_NUMBER) {
             *(double *)place = number;
         } else {
-            *(unsigned *)place = (unsigned)number; /* no table allows more than an unsigned holds */
+            *(unsigned *)place = (unsigned)number; /* no table allows more than it holds */
         }
         return 0;
     case PW_OPTION_STRING:
@@ -124,21 +131,17 @@ static int store(const struct pw_option *option, const char *text, void *target,
         }
         *(const char **)place = text;
         return 0;
-    case PW_OPTION_CODES:
-        if (!text) {
-            *(struct pw_option_codes *)place = (struct pw_option_codes){.all = true};
-            return 0;
-        }
-        return read_codes(option, text, place, err);
+    case PW_OPTION_CODES: return read_codes(option, text, place, err);
+    case PW_OPTION_FLAG: break;
     }
-    return pw_err_set(err, PW_ERR_INTERNAL, "option --%s has an unknown type", option->name);
+    return pw_err_set(err, PW_ERR_USAGE, "option --%s takes no value", option->name);
 }
 
 static int store_default(const struct pw_option *option, void *target, struct pw_err *err)
 {
     void *place = (char *)target + option->offset;
     if (option->initial) {
-        return store(option, option->initial, target, err);
+        return store(option, option->initial, place, err);
     }
     switch (option->type) {
     case PW_OPTION_FLAG: *(bool *)place = false; break;
@@ -203,12 +206,14 @@ static int take_option(struct reader *reader, const struct pw_option *option, co
         }
         text = reader->argv[++reader->at];
     }
-    if (option->type == PW_OPTION_FLAG && text) {
-        return pw_err_set(err, PW_ERR_USAGE, "option --%s takes no value", option->name);
-    }
     reader->parsed->given[option - reader->set->options] = true;
     reader->parsed->stopped = option->stops;
-    return store(option, text, reader->target, err);
+    void *place = (char *)reader->target + option->offset;
+    if (text) {
+        return store(option, text, place, err);
+    }
+    store_bare(option, place);
+    return 0;
 }
 
 static int take_long(struct reader *reader, const char *word, struct pw_err *err)

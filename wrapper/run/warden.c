@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -67,6 +68,41 @@ static void report(const struct warden *warden, const struct pw_warden_report *m
         ;
 }
 
+/* posix_spawn(3) of glibc, which started us, leaves the two signals ignored that glibc keeps for itself, and
+ * its signal(2) refuses them. */
+static void reset_internal_signals(void)
+{
+    enum { FIRST_INTERNAL = 32, LAST_INTERNAL = 33, MASK_BYTES = 8 };
+    const unsigned long by_default[4] = {0}; /* the kernel's struct sigaction: SIG_DFL, no flags */
+    for (long sig = FIRST_INTERNAL; sig <= LAST_INTERNAL; sig++)
+        syscall(SYS_rt_sigaction, sig, by_default, NULL, MASK_BYTES);
+}
+
+/* As execvp(3), but never through a shell: what the kernel cannot execute is an error, not a script. Returns
+ * errno. As there, a place in PATH without permission is told only if no other has the command. */
+static int exec_by_path(char **argv)
+{
+    const char *name = argv[0], *path = getenv("PATH");
+    char candidate[PATH_MAX];
+    int sys = ENOENT;
+    if (strchr(name, '/')) {
+        execve(name, argv, environ);
+        return errno;
+    }
+    for (const char *at = path ? path : "/bin:/usr/bin"; at && *name; at = *at ? at + 1 : NULL) {
+        int length = (int)strcspn(at, ":");
+        if (snprintf(candidate, sizeof candidate, "%.*s%s%s", length, at, length ? "/" : "", name) <
+            (int)sizeof candidate) {
+            execve(candidate, argv, environ);
+            if (errno != ENOENT && errno != ENOTDIR && errno != EACCES)
+                return errno;
+            sys = errno == EACCES ? EACCES : sys;
+        }
+        at += length;
+    }
+    return sys;
+}
+
 /* Runs in the target-to-be, between clone and exec, on our memory: system calls only. */
 static int child_main(void *argument)
 {
@@ -89,9 +125,9 @@ static int child_main(void *argument)
         if (job->go->blocked_signals & (UINT64_C(1) << (sig - 1)))
             sigaddset(&blocked, sig);
     sigprocmask(SIG_SETMASK, &blocked, NULL);
+    reset_internal_signals();
     job->failed_step = PW_STEP_EXEC;
-    execvp(job->argv[0], job->argv);
-    job->sys = errno;
+    job->sys = exec_by_path(job->argv);
     _exit(127);
 }
 
@@ -321,6 +357,8 @@ static bool is_finished(struct warden *warden, bool *ret_survivors)
     if (!has_children)
         return true;
     if (warden->phase == PHASE_RUNNING) {
+        if (warden->orphans == 0)
+            warden->orphans = 1; /* not listed: it forks too fast for that, or there is no /proc */
         if (warden->go.keep_orphans)
             return true;
         begin_term(warden, now_ns());

@@ -67,6 +67,25 @@ static char **warden_argv(char *const *target, char *control)
     return argv;
 }
 
+/* Where /proc is not mounted, posix_spawn(3) has no way to execute a descriptor. If exec fails here, the
+ * closed control socket tells it. */
+static int fork_warden(int warden_fd, char **argv, char *const *environment, int control_fd,
+                       const int stdio[3], pid_t *ret_pid)
+{
+    pid_t pid = fork();
+    if (pid < 0)
+        return errno;
+    if (pid == 0) {
+        for (int fd = 0; fd < 3; fd++)
+            dup2(stdio[fd], fd);
+        fcntl(control_fd, F_SETFD, 0);
+        execveat(warden_fd, "", argv, environment, AT_EMPTY_PATH);
+        _exit(127);
+    }
+    *ret_pid = pid;
+    return 0;
+}
+
 static int spawn_warden(struct pw_worker *worker, int warden_fd, const struct pw_worker_spec *spec,
                         int control_fd, const int stdio[3], struct pw_err *err)
 {
@@ -83,6 +102,8 @@ static int spawn_warden(struct pw_worker *worker, int warden_fd, const struct pw
     posix_spawn_file_actions_adddup2(&actions, control_fd, control_fd); /* clears close-on-exec */
     int sys = posix_spawn(&worker->warden_pid, path, &actions, NULL, argv, spec->environment);
     posix_spawn_file_actions_destroy(&actions);
+    if (sys == ENOENT)
+        sys = fork_warden(warden_fd, argv, spec->environment, control_fd, stdio, &worker->warden_pid);
     if (sys == 0)
         return 0;
     worker->warden_pid = 0;

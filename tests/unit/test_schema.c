@@ -1,0 +1,125 @@
+#include <sys/wait.h>
+#include "core/json.h"
+#include "core/str.h"
+#include "core/summary.h"
+#include "tests/unit/sample_run.h"
+
+static void test_heads(void **state)
+{
+    (void)state;
+    json_t *(*const makers[])(struct pw_err *) = {pw_summary_schema, pw_iteration_schema};
+    const char *ids[2];
+    json_t *schemas[2];
+    for (size_t i = 0; i < 2; i++) {
+        schemas[i] = makers[i](NULL);
+        assert_non_null(schemas[i]);
+        assert_string_equal(json_string_value(json_object_get(schemas[i], "$schema")),
+                            "https://json-schema.org/draft/2020-12/schema");
+        assert_true(json_string_length(json_object_get(schemas[i], "title")) > 10);
+        assert_true(json_is_true(json_object_get(schemas[i], "additionalProperties")));
+        ids[i] = json_string_value(json_object_get(schemas[i], "$id"));
+        assert_non_null(ids[i]);
+    }
+    assert_string_not_equal(ids[0], ids[1]);
+    json_decref(schemas[0]);
+    json_decref(schemas[1]);
+}
+
+static const json_t *property(const json_t *schema, const char *key)
+{
+    return json_object_get(json_object_get(schema, "properties"), key);
+}
+
+static void test_units_are_told(void **state)
+{
+    (void)state;
+    json_t *schema = pw_summary_schema(NULL);
+    const json_t *summary = property(schema, "summary");
+    const json_t *rss = property(property(summary, "process_tree_sampled"), "peak_tree_rss_mb");
+    const char *text = json_string_value(json_object_get(property(rss, "p95"), "description"));
+    assert_string_equal(text, "p95 over measured iterations. Unit: MiB.");
+    json_t *type = json_object_get(property(rss, "p95"), "type");
+    assert_string_equal(json_string_value(json_array_get(type, 0)), "number");
+    assert_string_equal(json_string_value(json_array_get(type, 1)), "null");
+    type = json_object_get(property(summary, "failed_runs_total"), "type");
+    assert_string_equal(json_string_value(json_array_get(type, 0)), "integer");
+    json_decref(schema);
+}
+
+/* Gives both to the validator. */
+static void check(void **state, json_t *schema, json_t *document)
+{
+    const char *source = getenv("PW_SOURCE_DIR");
+    if (!source) {
+        print_message("skipped: PW_SOURCE_DIR is not set\n");
+        skip();
+    }
+    PW_FREE_AUTO char *schema_path = in_folder(state, "schema.json");
+    PW_FREE_AUTO char *document_path = in_folder(state, "document.json");
+    assert_int_equal(pw_json_write_file(schema_path, schema, NULL), 0);
+    assert_int_equal(pw_json_write_file(document_path, document, NULL), 0);
+    PW_STR_AUTO command = PW_STR_INIT;
+    char *script = pw_path_join(source, "tests/unit/check_schema.py", NULL);
+    char *argv[] = {"/usr/bin/python3", script, schema_path, document_path, NULL};
+    pw_str_add_command(&command, argv);
+    free(script);
+    int status = system(command.text);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77 || WEXITSTATUS(status) == 127) {
+        print_message("skipped: /usr/bin/python3 with jsonschema is not there\n");
+        skip();
+    }
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void test_summary_validates(void **state)
+{
+    struct pw_run_record run;
+    make_sample(&run);
+    assert_int_equal(pw_run_record_judge(&run, NULL), 0);
+    assert_true(run.warning_count > 0);
+    struct pw_summary *summary = pw_summary_build(&run, NULL);
+    json_t *schema = pw_summary_schema(NULL);
+    check(state, schema, (json_t *)pw_summary_root(summary));
+    json_decref(schema);
+    pw_summary_free(summary);
+    pw_run_record_done(&run);
+}
+
+static void test_empty_summary_validates(void **state)
+{
+    struct pw_run_record run;
+    pw_run_record_init(&run);
+    run.profile = json_pack("{s:n, s:n, s:i, s:i, s:i}", "name", "phase", "concurrency", 1,
+                            "warmup", 0, "iterations", 5);
+    struct pw_summary *summary = pw_summary_build(&run, NULL);
+    json_t *schema = pw_summary_schema(NULL);
+    check(state, schema, (json_t *)pw_summary_root(summary));
+    json_decref(schema);
+    pw_summary_free(summary);
+    pw_run_record_done(&run);
+}
+
+static void test_iteration_validates(void **state)
+{
+    struct pw_run_record run;
+    make_sample(&run);
+    json_t *schema = pw_iteration_schema(NULL);
+    json_t *iteration = pw_iteration_to_json(&run.iterations[1], NULL);
+    check(state, schema, iteration);
+    json_decref(iteration);
+    json_decref(schema);
+    pw_run_record_done(&run);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_heads),
+        cmocka_unit_test(test_units_are_told),
+        cmocka_unit_test_setup_teardown(test_summary_validates, make_folder, drop_folder),
+        cmocka_unit_test_setup_teardown(test_empty_summary_validates, make_folder, drop_folder),
+        cmocka_unit_test_setup_teardown(test_iteration_validates, make_folder, drop_folder),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
