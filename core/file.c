@@ -304,9 +304,6 @@ static int go_down(struct remover *state, int at, const char *name)
     }
     struct stat info;
     int sys = fstat(fd, &info) != 0 ? errno : 0;
-    if (sys == 0 && state->depth > 0 && info.st_dev != state->passed[0].device) {
-        sys = EBUSY; /* a mount */
-    }
     if (sys == 0 && remember(state, &info) != 0) {
         sys = ENOMEM;
     }
@@ -361,7 +358,7 @@ static int empty_folder(struct remover *state)
             continue;
         }
         if (errno != ENOTEMPTY && errno != EEXIST) {
-            return -1;
+            return -1; /* a mount: EBUSY */
         }
         return go_down(state, at, name) == 0 ? 1 : -1;
     }

@@ -160,7 +160,8 @@ int pw_json_read_file(const char *path, json_t **ret_root, struct pw_err *err)
     return 0;
 }
 
-/* Every decimal number of 15 digits survives the way to a double and back (IEEE 754), and 0.1 stays 0.1. */
+/* Every decimal number of 15 digits survives the way to a double and back (IEEE 754), and 0.1 stays
+ * 0.1. */
 enum { REAL_DIGITS = 15 };
 
 static int add_part(const char *part, size_t size, void *context)

@@ -172,7 +172,8 @@ static json_t *schema_of(const char *types, const char *description, bool *faile
 {
     json_t *schema = json_object();
     pw_json_put(schema, "type", type_of(types, failed), failed);
-    if (strncmp(types, "integer", strlen("integer")) == 0) { /* all of them count or number something */
+    if (strncmp(types, "integer", strlen("integer")) ==
+        0) { /* all of them count or number something */
         pw_json_put(schema, "minimum", json_integer(0), failed);
     }
     if (description) {

@@ -10,10 +10,7 @@ static void block_done(struct pw_block *block)
     free(block->label);
     free(block->text);
     free(block->advice);
-    for (size_t i = 0; i < block->cell_count; i++) {
-        free(block->cells[i]);
-    }
-    free(block->cells);
+    pw_str_done(&block->cells);
 }
 
 void pw_document_done(struct pw_document *document)
@@ -23,21 +20,6 @@ void pw_document_done(struct pw_document *document)
     }
     free(document->blocks);
     *document = PW_DOCUMENT_INIT;
-}
-
-/* The array with room for one more element of `size` bytes; NULL, and the array as it was, when
- * memory is out. */
-static void *grow(void *array, size_t count, size_t *capacity, size_t size)
-{
-    if (count < *capacity) {
-        return array;
-    }
-    size_t wanted = *capacity > 0 ? *capacity * 2 : 16;
-    void *bigger = reallocarray(array, wanted, size);
-    if (bigger) {
-        *capacity = wanted;
-    }
-    return bigger;
 }
 
 /* A control character in a text from outside could move the cursor or end a table row. */
@@ -73,21 +55,32 @@ __attribute__((format(printf, 2, 0))) static char *format_text(struct pw_documen
     return text;
 }
 
+/* Room for one more block. */
+static bool reserve(struct pw_document *document)
+{
+    if (document->count < document->capacity) {
+        return true;
+    }
+    size_t capacity = document->capacity > 0 ? document->capacity * 2 : 16;
+    struct pw_block *blocks = reallocarray(document->blocks, capacity, sizeof *blocks);
+    if (!blocks) {
+        return false;
+    }
+    document->blocks = blocks;
+    document->capacity = capacity;
+    return true;
+}
+
 /* Takes what the block owns. Once memory was out nothing is added: a document with a hole is never
  * rendered. */
 static void add_block(struct pw_document *document, struct pw_block block)
 {
-    struct pw_block *blocks = NULL;
-    if (!document->failed) {
-        blocks = grow(document->blocks, document->count, &document->capacity, sizeof *blocks);
-    }
-    if (!blocks) {
+    if (document->failed || !reserve(document)) {
         document->failed = true;
         block_done(&block);
         return;
     }
-    document->blocks = blocks;
-    blocks[document->count++] = block;
+    document->blocks[document->count++] = block;
 }
 
 void pw_document_heading(struct pw_document *document, unsigned level, const char *text)
@@ -141,38 +134,30 @@ void pw_document_finding(struct pw_document *document, const char *kind, const c
     add_block(document, block);
 }
 
-/* Takes `text`. */
-static void add_cell(struct pw_document *document, char *text)
-{
-    struct pw_block *table = document->count > 0 ? &document->blocks[document->count - 1] : NULL;
-    char **cells = NULL;
-    if (!document->failed && text && table && table->kind == PW_BLOCK_TABLE) {
-        cells = grow(table->cells, table->cell_count, &table->cell_capacity, sizeof *cells);
-    }
-    if (!cells) {
-        document->failed = true;
-        free(text);
-        return;
-    }
-    table->cells = cells;
-    cells[table->cell_count++] = text;
-}
-
 void pw_document_table(struct pw_document *document, const char *const *headers, size_t columns,
                        size_t left)
 {
     add_block(document,
-              (struct pw_block){.kind = PW_BLOCK_TABLE, .columns = columns, .left = left});
+              (struct pw_block){
+                  .kind = PW_BLOCK_TABLE, .columns = columns, .left = left, .cells = PW_STR_INIT});
     for (size_t i = 0; i < columns; i++) {
-        add_cell(document, copy(document, headers[i]));
+        pw_document_cell(document, "%s", headers[i]);
     }
 }
 
 void pw_document_cell(struct pw_document *document, const char *format, ...)
 {
+    struct pw_block *table = document->count > 0 ? &document->blocks[document->count - 1] : NULL;
     va_list args;
     va_start(args, format);
     char *text = format_text(document, format, args);
     va_end(args);
-    add_cell(document, text);
+    if (text && table && table->kind == PW_BLOCK_TABLE) {
+        pw_str_add_bytes(&table->cells, text, strlen(text) + 1);
+        table->cell_count++;
+        document->failed = document->failed || table->cells.failed;
+    } else {
+        document->failed = true;
+    }
+    free(text);
 }

@@ -32,10 +32,10 @@ struct pw_block {
     char *label;    /* of a field, or a finding's kind */
     char *text;
     char *advice; /* of a finding; may be NULL */
-    /* Of a table, row by row; the first row is the header. The first `left` columns are words, the
-     * others numbers. */
-    size_t columns, left, cell_count, cell_capacity;
-    char **cells;
+    /* Of a table, row by row, each with its NUL; the first row is the header. The first `left`
+     * columns are words, the others numbers. */
+    size_t columns, left, cell_count;
+    struct pw_str cells;
 };
 
 struct pw_document {

@@ -41,10 +41,11 @@ static void add_code(struct pw_str *out, const char *text)
 
 static void add_table(struct pw_str *out, const struct pw_block *table)
 {
-    for (size_t i = 0; i < table->cell_count; i++) {
+    const char *cell = table->cells.text;
+    for (size_t i = 0; i < table->cell_count; i++, cell += strlen(cell) + 1) {
         size_t column = i % table->columns;
         pw_str_add(out, "| ");
-        add_words(out, table->cells[i]);
+        add_words(out, cell);
         pw_str_add_char(out, ' ');
         if (column + 1 < table->columns) {
             continue;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+enum { TABLE_COLUMNS_MAX = 16 }; /* further ones are not aligned */
+
 static const char style_bold[] = "\x1b[1m", style_bad[] = "\x1b[31m", style_warn[] = "\x1b[33m";
 
 /* Columns on the terminal: UTF-8 continuation bytes take none. */
@@ -30,26 +32,34 @@ static void add_blanks(struct pw_str *out, size_t count)
     }
 }
 
-static size_t table_column_width(const struct pw_block *table, size_t column)
+static size_t column_width(const struct pw_block *table, size_t column)
 {
+    const char *cell = table->cells.text;
     size_t widest = 0;
-    for (size_t i = column; i < table->cell_count; i += table->columns) {
-        size_t width = width_of(table->cells[i]);
+    for (size_t i = 0; i < table->cell_count; i++, cell += strlen(cell) + 1) {
+        size_t width = i % table->columns == column ? width_of(cell) : 0;
         widest = width > widest ? width : widest;
     }
     return widest;
 }
 
+/* The first `left` columns begin at their left edge, the others end at their right one. */
 static void add_table(struct pw_str *out, const struct pw_block *table, bool color)
 {
-    for (size_t i = 0; i < table->cell_count; i++) {
-        size_t column = i % table->columns;
+    size_t widths[TABLE_COLUMNS_MAX] = {0};
+    const char *cell = table->cells.text;
+    size_t column = 0;
+    for (size_t c = 0; c < table->columns && c < TABLE_COLUMNS_MAX; c++) {
+        widths[c] = column_width(table, c);
+    }
+    for (size_t i = 0; i < table->cell_count; i++, cell += strlen(cell) + 1) {
         bool last = column + 1 == table->columns;
-        size_t pad = table_column_width(table, column) - width_of(table->cells[i]);
+        size_t pad = column < TABLE_COLUMNS_MAX ? widths[column] - width_of(cell) : 0;
         add_blanks(out, column >= table->left ? pad : 0);
-        add_styled(out, color && i < table->columns, style_bold, table->cells[i]);
+        add_styled(out, color && i < table->columns, style_bold, cell);
         add_blanks(out, column < table->left && !last ? pad : 0);
         pw_str_add(out, last ? "\n" : "  ");
+        column = last ? 0 : column + 1;
     }
 }
 

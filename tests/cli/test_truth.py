@@ -120,18 +120,19 @@ class Processes(Truth):
                 worker, = self.measure(target("escape"), *words, "memory=32",
                                        f"child-ms={2 * LONG_ENOUGH_MS}",
                                        f"root-ms={LONG_ENOUGH_MS}")
-                self.assertEqual(2, worker["sampled_peak_processes"])
+                # `double`: the middle process lived for a moment, which a sample may have met
+                middle = int("double" in words)
+                self.assert_within(2, worker["sampled_peak_processes"], 2 + middle, "processes")
                 self.assert_within(32, worker["sampled_peak_tree_rss_mb"], 35, "tree RSS")
                 self.assert_within(0, worker["sampled_peak_parent_rss_kb"], 2 * MIB_KB, "parent")
-                # `double`: the middle process was a child for a moment, which a sample may have met
-                self.assertIn(worker["peak_direct_children"], (1,) if words == ["setsid"] else (0, 1))
+                self.assert_within(1 - middle, worker["peak_direct_children"], 1, "children")
 
     def test_an_orphan_is_counted_while_its_root_lives_and_reported_after(self):
         run = self.run_pw("-n", 2, "-w", 0, "-c", 2, cmd=[
             target("escape"), "double", f"root-ms={LONG_ENOUGH_MS}"])
         summary = run.summary
         for worker in run.workers():
-            self.assertEqual(2, worker["sampled_peak_processes"])
+            self.assert_within(2, worker["sampled_peak_processes"], 3, "processes")
             self.assertLess(worker["duration_ms"], 30000)
         self.assertEqual(4, summary["orphans"]["total"])
 

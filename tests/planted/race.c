@@ -1,4 +1,5 @@
-/* A planted fault: two threads write one variable without a lock. ThreadSanitizer must report it. */
+/* A planted fault: two threads write one variable without a lock. ThreadSanitizer must report it.
+ */
 #include <pthread.h>
 #include <stdio.h>
 

@@ -1,6 +1,7 @@
 #include "core/json.h"
 
 #include "core/limits.h"
+#include "core/str.h"
 #include "tests/unit/unit.h"
 
 static void assert_json(json_t *value, const char *expected)
@@ -132,20 +133,21 @@ static void test_find_is_bounded(void **state)
 {
     (void)state;
     json_t *root = json_integer(7);
-    char path[4 * PW_LIMIT_PATH_DEPTH] = "a";
+    PW_STR_AUTO path = PW_STR_INIT;
+    pw_str_add(&path, "a");
     for (int depth = 1; depth <= PW_LIMIT_PATH_DEPTH; depth++) {
         json_t *outer = json_object();
         json_object_set_new(outer, "a", root);
         root = outer;
         if (depth > 1) {
-            strcat(path, ".a");
+            pw_str_add(&path, ".a");
         }
     }
-    assert_int_equal(json_integer_value(pw_json_find(root, path)), 7);
+    assert_int_equal(json_integer_value(pw_json_find(root, path.text)), 7);
     json_t *outer = json_object();
     json_object_set_new(outer, "a", root);
-    strcat(path, ".a");
-    assert_null(pw_json_find(outer, path));
+    pw_str_add(&path, ".a");
+    assert_null(pw_json_find(outer, path.text));
     json_decref(outer);
 }
 

@@ -15,9 +15,8 @@ const char *pw_find_shell_syntax(const char *line)
             quote = '\0';
         } else if (!quote && (*c == '\'' || *c == '"')) {
             quote = *c;
-        } else if (quote != '\'' && (*c == '`' || (*c == '$' && name_follows))) {
-            return c;
-        } else if (!quote && strchr("<>|&;", *c)) {
+        } else if ((quote != '\'' && (*c == '`' || (*c == '$' && name_follows))) ||
+                   (!quote && strchr("<>|&;", *c))) {
             return c;
         }
     }
