@@ -309,8 +309,11 @@ class Proc(FaultTest):
         worker, = self.hidden([path, 16, 300]).workers()
         self.assertEqual(0, worker["return_code"])
         self.assertGreaterEqual(worker["max_rss_mb"], 16)
-        for key in ("sampled_peak_tree_rss_kb", "peak_open_fds"):
-            self.assertIsNone(worker[key], f"{key}: unknown is not zero")
+        # The kernel changes the owner only after exec has let perfwrap go on: who looks at once may get
+        # hold of the file before it is hidden, and then reads the truth.
+        for key, truth in (("sampled_peak_tree_rss_kb", 16384), ("peak_open_fds", 3)):
+            if worker[key] is not None:
+                self.assertGreaterEqual(worker[key], truth, f"{key}: unknown is not zero")
 
     def copied(self, name):
         """A copy of a target that everybody may read."""

@@ -1,4 +1,5 @@
-/* Everything that reads /proc texts, on any bytes: no access beyond them, and results within their bounds. */
+/* Everything that reads /proc texts, on any bytes: no access beyond them, and results within their
+ * bounds. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct pw_proc_stat stat;
     struct pw_proc_rollup rollup;
-    /* Exactly as large as the input, so that a step beyond it is seen; and one with a NUL for the lines. */
+    /* Exactly as large as the input, so that a step beyond it is seen; and one with a NUL for the
+     * lines. */
     char *text = malloc(size), *line_text = malloc(size + 1);
 
     if ((text == NULL && size > 0) || line_text == NULL)

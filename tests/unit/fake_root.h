@@ -1,4 +1,5 @@
-/* Fake /proc and /sys folders for unit tests: files below a private folder that the test makes and removes. */
+/* Fake /proc and /sys folders for unit tests: files below a private folder that the test makes and
+ * removes. */
 #ifndef PW_TESTS_UNIT_FAKE_ROOT_H
 #define PW_TESTS_UNIT_FAKE_ROOT_H
 

@@ -12,7 +12,10 @@
 #include "tests/unit/fake_root.h"
 #include "wrapper/probe/proc_file.h"
 
-#define STAT_TAIL " S 10 11 12 13 -1 4194304 5 6 7 8 141 152 163 174 20 0 31 0 222 999999 24 18446744073709551615 1 1 0 0"
+/* Fields 3 to 29 of a stat line; those that are read have numbers that tell them apart. */
+#define STAT_TAIL                                                                \
+    " S 10 11 12 13 -1 4194304 5 6 7 8 141 152 163 174 20 0 31 0 222 999999 24 " \
+    "18446744073709551615 1 1 0 0"
 
 static bool parse_stat(const char *text, struct pw_proc_stat *ret_stat)
 {
@@ -53,7 +56,8 @@ static void stat_names_with_anything(void **state)
 static void stat_refuses_what_is_cut(void **state)
 {
     (void)state;
-    static const char whole[] = "42 (name) S 10 11 12 13 -1 4194304 5 6 7 8 141 152 163 174 20 0 31 0 222 9 24";
+    static const char whole[] =
+        "42 (name) S 10 11 12 13 -1 4194304 5 6 7 8 141 152 163 174 20 0 31 0 222 9 24";
     struct pw_proc_stat stat = {.pid = 7};
     for (size_t length = 0; length < sizeof whole - 2; length++)
         assert_false(pw_proc_stat_parse(whole, length, &stat));
@@ -68,9 +72,10 @@ static void stat_large_numbers_stick(void **state)
 {
     (void)state;
     struct pw_proc_stat stat;
-    assert_true(parse_stat("1 (x) R 1 1 1 1 1 1 1 1 1 1 99999999999999999999999 18446744073709551615 "
-                           "-5 9223372036854775807 1 1 1 1 1 1 1",
-                           &stat));
+    assert_true(
+        parse_stat("1 (x) R 1 1 1 1 1 1 1 1 1 1 99999999999999999999999 18446744073709551615 "
+                   "-5 9223372036854775807 1 1 1 1 1 1 1",
+                   &stat));
     assert_true(stat.utime_ticks > UINT64_C(1000000000000000000));
     assert_true(stat.utime_ticks + stat.stime_ticks + stat.cstime_ticks >= stat.utime_ticks);
     assert_int_equal(stat.cutime_ticks, 0);

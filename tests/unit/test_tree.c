@@ -1,5 +1,5 @@
-/* wrapper/probe/tree on fake /proc folders: every rule that real processes would break only now and then. Its
- * pids are above what Linux can give. Real processes: test_tree_live.c. */
+/* wrapper/probe/tree on fake /proc folders: every rule that real processes would break only now and
+ * then. Its pids are above what Linux can give. Real processes: test_tree_live.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

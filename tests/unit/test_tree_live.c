@@ -1,7 +1,8 @@
 /*
- * wrapper/probe/tree on real processes. A family is what perfwrap has for a worker: a warden (subreaper), and its
- * child, the worker. All of them live until the test lets go of the leash, a pipe that they read; what they
- * have done they report through another pipe, so nothing waits for time to pass.
+ * wrapper/probe/tree on real processes. A family is what perfwrap has for a worker: a warden
+ * (subreaper), and its child, the worker. All of them live until the test lets go of the leash, a
+ * pipe that they read; what they have done they report through another pipe, so nothing waits for
+ * time to pass.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -116,8 +117,8 @@ static void start(struct family *family, void (*worker)(void))
     family->reports = reports[0];
     family->root = (pid_t)wait_report(family);
     assert_int_equal(pw_proc_open("/proc", &family->proc, NULL), 0);
-    assert_int_equal(
-        pw_tree_open(family->proc, family->warden, family->root, &family->tree, NULL), 0);
+    assert_int_equal(pw_tree_open(family->proc, family->warden, family->root, &family->tree, NULL),
+                     0);
 }
 
 static void warden_waits(struct family *family)
@@ -145,7 +146,8 @@ static struct pw_tree_sample *look(struct family *family, unsigned want)
     return &family->sample;
 }
 
-/* kill(2) does not say when it has worked; a pidfd does, also for a process that is not our child. */
+/* kill(2) does not say when it has worked; a pidfd does, also for a process that is not our child.
+ */
 static void kill_and_wait(pid_t pid)
 {
     PW_FD_AUTO pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -363,7 +365,8 @@ static void counts_time_of_all(void **state)
     wait_report(&family);
     wait_report(&family);
     const struct pw_tree_sample *sample = look(&family, 0);
-    /* Each of four numbers of user and of system time lacks less than a tick; some time goes to forking. */
+    /* Each of four numbers of user and of system time lacks less than a tick; some time goes to
+     * forking. */
     assert_in_range(sample->cpu_ns, INT64_C(4) * BURN_NS - 8 * TICK_NS,
                     INT64_C(4) * BURN_NS + 4 * TICK_NS);
     assert_in_range(sample->root_cpu_ns, BURN_NS - 2 * TICK_NS, BURN_NS + 2 * TICK_NS);
@@ -489,7 +492,8 @@ static void stranger_as_worker(void **state)
     end(&family);
 }
 
-/* In a mount namespace of its own: 0 if the tree is hidden and says so, 77 if that cannot be tried. */
+/* In a mount namespace of its own: 0 if the tree is hidden and says so, 77 if that cannot be tried.
+ */
 static int look_at_hidden(pid_t warden, pid_t root)
 {
     struct pw_proc *proc = NULL;

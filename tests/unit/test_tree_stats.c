@@ -1,4 +1,5 @@
-/* wrapper/probe/tree_stats: made-up samples with times and sizes whose results can be worked out by hand. */
+/* wrapper/probe/tree_stats: made-up samples with times and sizes whose results can be worked out by
+ * hand. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -83,17 +84,17 @@ static void assert_absent(const struct run *run, enum pw_metric_id metric, enum 
 }
 
 static const enum pw_metric_id sampled[] = {
-    PW_METRIC_TREE_PEAK_RSS_KB,  PW_METRIC_TREE_PEAK_RSS_MB,    PW_METRIC_TREE_PEAK_CPU,
-    PW_METRIC_TREE_MEAN_CPU,     PW_METRIC_TREE_PEAK_PROCESSES, PW_METRIC_TREE_PEAK_THREADS,
-    PW_METRIC_PARENT_PEAK_RSS_KB, PW_METRIC_PARENT_PEAK_CPU,    PW_METRIC_PEAK_OPEN_FDS,
+    PW_METRIC_TREE_PEAK_RSS_KB,    PW_METRIC_TREE_PEAK_RSS_MB,    PW_METRIC_TREE_PEAK_CPU,
+    PW_METRIC_TREE_MEAN_CPU,       PW_METRIC_TREE_PEAK_PROCESSES, PW_METRIC_TREE_PEAK_THREADS,
+    PW_METRIC_PARENT_PEAK_RSS_KB,  PW_METRIC_PARENT_PEAK_CPU,     PW_METRIC_PEAK_OPEN_FDS,
     PW_METRIC_PEAK_DIRECT_CHILDREN};
 static const enum pw_metric_id top[] = {PW_METRIC_TOP_PEAK_RSS, PW_METRIC_TOP_MEAN_RSS,
                                         PW_METRIC_TOP_PEAK_CPU, PW_METRIC_TOP_MEAN_CPU};
-static const enum pw_metric_id on_request[] = {
-    PW_METRIC_TREE_PEAK_PSS_MB, PW_METRIC_FOOTPRINT_START, PW_METRIC_FOOTPRINT_MID,
-    PW_METRIC_FOOTPRINT_END};
-#define ASSERT_ALL_ABSENT(run, list, reason)                                                       \
-    for (size_t i = 0; i < sizeof(list) / sizeof *(list); i++)                                     \
+static const enum pw_metric_id on_request[] = {PW_METRIC_TREE_PEAK_PSS_MB,
+                                               PW_METRIC_FOOTPRINT_START, PW_METRIC_FOOTPRINT_MID,
+                                               PW_METRIC_FOOTPRINT_END};
+#define ASSERT_ALL_ABSENT(run, list, reason)                   \
+    for (size_t i = 0; i < sizeof(list) / sizeof *(list); i++) \
     assert_absent(run, (list)[i], reason)
 
 static void no_sample(void **state)
@@ -211,7 +212,8 @@ static void rest_at_the_end_counts_with_the_window_before(void **state)
 static void peak_is_never_below_the_mean(void **state)
 {
     struct run *run = *state;
-    /* Idle before the first sample: the windows, which begin at the spawn, all have part of that. */
+    /* Idle before the first sample: the windows, which begin at the spawn, all have part of that.
+     */
     add(run, 50, 0);
     add(run, 120, 70);
     finish(run, 170, 120, 120);

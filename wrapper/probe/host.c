@@ -33,7 +33,8 @@ static void put(struct host *host, const char *key, json_t *value)
 static void put_number(struct host *host, const char *key, double number, bool is_known,
                        bool integer)
 {
-    struct pw_value value = is_known ? pw_value_of(number) : pw_value_absent(PW_ABSENT_NOT_SUPPORTED);
+    struct pw_value value =
+        is_known ? pw_value_of(number) : pw_value_absent(PW_ABSENT_NOT_SUPPORTED);
 
     put(host, key, pw_json_number(value, integer));
 }
@@ -140,8 +141,7 @@ static void put_load(struct host *host)
     char line[LINE_BYTES];
     double load[3] = {0};
     const char *text = read_line(host->proc_fd, "loadavg", line);
-    bool is_known =
-        text != NULL && sscanf(text, "%lf %lf %lf", &load[0], &load[1], &load[2]) == 3;
+    bool is_known = text != NULL && sscanf(text, "%lf %lf %lf", &load[0], &load[1], &load[2]) == 3;
 
     put_number(host, "load_1m", load[0], is_known, false);
     put_number(host, "load_5m", load[1], is_known, false);
@@ -213,8 +213,11 @@ static const char *container_name(struct host *host, const char *cgroup_path, ch
 {
     static const struct {
         const char *part, *name;
-    } cgroups[] = {{"kubepods", "kubernetes"}, {"docker", "docker"}, {"libpod", "podman"},
-                   {"containerd", "containerd"}, {"/lxc", "lxc"}};
+    } cgroups[] = {{"kubepods", "kubernetes"},
+                   {"docker", "docker"},
+                   {"libpod", "podman"},
+                   {"containerd", "containerd"},
+                   {"/lxc", "lxc"}};
     static const char key[] = "container=";
     char text[TEXT_BYTES];
     ssize_t length = pw_proc_text_read(host->proc_fd, "1/environ", text, sizeof text);

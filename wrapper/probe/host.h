@@ -1,6 +1,6 @@
 /*
- * What machine this is: the `environment` block of a summary, so that numbers of different machines are
- * not mixed. Nothing secret: no host name, no user, no environment variables.
+ * What machine this is: the `environment` block of a summary, so that numbers of different machines
+ * are not mixed. Nothing secret: no host name, no user, no environment variables.
  */
 #ifndef PW_PROBE_HOST_H
 #define PW_PROBE_HOST_H
@@ -9,10 +9,11 @@
 #include "core/err.h"
 
 /*
- * New object with: kernel, arch, cpu_model, cpu_count (online), cpu_allowed (affinity), cpu_governor, cpu_mhz,
- * memory_total_mb, memory_available_mb, swap_total_mb, load_1m, load_5m, load_15m, clock_ticks_per_sec, page_size_bytes,
- * clocksource, transparent_hugepage, cgroup {version, path, controllers[], delegated}, ebpf (available | no_permission |
- * not_supported), perf_event_paranoid, kvm (available | no_permission | not_supported), container (name or null),
+ * New object with: kernel, arch, cpu_model, cpu_count (online), cpu_allowed (affinity),
+ * cpu_governor, cpu_mhz, memory_total_mb, memory_available_mb, swap_total_mb, load_1m, load_5m,
+ * load_15m, clock_ticks_per_sec, page_size_bytes, clocksource, transparent_hugepage, cgroup
+ * {version, path, controllers[], delegated}, ebpf (available | no_permission | not_supported),
+ * perf_event_paranoid, kvm (available | no_permission | not_supported), container (name or null),
  * virtualization (name or null), user_is_root. What cannot be read is null.
  * `proc_root`, `sys_root`: "/proc", "/sys", or fakes in tests.
  */

@@ -13,10 +13,10 @@
 enum { LIST_BYTES = 4096, MOUNTS_BYTES = 256 << 10, ROW_FIELDS = 5 };
 
 struct cgroup {
-    int version;                           /* 0: none */
+    int version;                            /* 0: none */
     char path[PATH_MAX], v1_path[PATH_MAX]; /* in the v2 hierarchy, in the first v1 hierarchy */
-    char folder[PATH_MAX];                 /* of the group in the mounted v2 hierarchy, or "" */
-    char v1_names[LIST_BYTES];             /* with commas */
+    char folder[PATH_MAX];                  /* of the group in the mounted v2 hierarchy, or "" */
+    char v1_names[LIST_BYTES];              /* with commas */
 };
 
 /* mountinfo writes blanks and backslashes in paths as three octal digits. In place. */
@@ -38,8 +38,9 @@ static void unescape(char *path)
 }
 
 /*
- * A row of /proc/self/mountinfo: "36 35 98:0 /root /mount/point options … - type source options". If it
- * mounts a v2 hierarchy, finds the group's folder in it: a mount may show only what is below its root.
+ * A row of /proc/self/mountinfo: "36 35 98:0 /root /mount/point options … - type source options".
+ * If it mounts a v2 hierarchy, finds the group's folder in it: a mount may show only what is below
+ * its root.
  */
 static bool use_mount(struct cgroup *cgroup, char *row)
 {
@@ -78,8 +79,8 @@ static void find_folder(struct cgroup *cgroup, int proc_fd, char *text)
     }
 }
 
-/* A row of /proc/self/cgroup: "ID:controllers:path"; v2 is "0::path", a v1 hierarchy without controllers
- * has only a name ("name=systemd"). */
+/* A row of /proc/self/cgroup: "ID:controllers:path"; v2 is "0::path", a v1 hierarchy without
+ * controllers has only a name ("name=systemd"). */
 static void use_row(struct cgroup *cgroup, char *row)
 {
     char *id = strsep(&row, ":"), *names = strsep(&row, ":");

@@ -16,13 +16,11 @@
 
 enum { PATH_BYTES = 64, FIRST_LINKS = 256 };
 
-static enum pw_proc_outcome open_file(const struct pw_proc *proc, int flags, int *ret_fd,
-                                      const char *format, va_list arguments)
+static enum pw_proc_outcome open_path(const struct pw_proc *proc, int flags, int *ret_fd,
+                                      const char *path)
 {
-    char path[PATH_BYTES];
-
-    vsnprintf(path, sizeof path, format, arguments);
     int fd = openat(proc->root_fd, path, O_RDONLY | O_CLOEXEC | flags);
+
     if (fd < 0)
         return pw_proc_outcome_of(errno);
     *ret_fd = fd;
@@ -32,12 +30,13 @@ static enum pw_proc_outcome open_file(const struct pw_proc *proc, int flags, int
 enum pw_proc_outcome pw_proc_open_file(const struct pw_proc *proc, int flags, int *ret_fd,
                                        const char *path, ...)
 {
+    char text[PATH_BYTES];
     va_list arguments;
 
     va_start(arguments, path);
-    enum pw_proc_outcome outcome = open_file(proc, flags, ret_fd, path, arguments);
+    vsnprintf(text, sizeof text, path, arguments);
     va_end(arguments);
-    return outcome;
+    return open_path(proc, flags, ret_fd, text);
 }
 
 /* Finds out how descendants can be found, with the caller itself as the process to try it on. */
@@ -109,12 +108,14 @@ enum pw_proc_outcome pw_proc_borrow(struct pw_proc *proc, int *kept, int flags,
 {
     enum pw_proc_outcome outcome = PW_PROC_OK;
     int fd = *kept;
-    va_list arguments;
 
     if (fd < 0) {
+        char text[PATH_BYTES];
+        va_list arguments;
         va_start(arguments, path);
-        outcome = open_file(proc, flags, &fd, path, arguments);
+        vsnprintf(text, sizeof text, path, arguments);
         va_end(arguments);
+        outcome = open_path(proc, flags, &fd, text);
     }
     if (fd >= 0 && *kept < 0 && proc->kept < proc->kept_limit) {
         *kept = fd;

@@ -22,16 +22,12 @@ enum {
 enum pw_proc_outcome pw_proc_outcome_of(int sys)
 {
     switch (sys) {
-    case 0:
-        return PW_PROC_OK;
+    case 0: return PW_PROC_OK;
     case ESRCH:
-    case ENOENT:
-        return PW_PROC_GONE;
+    case ENOENT: return PW_PROC_GONE;
     case EACCES:
-    case EPERM:
-        return PW_PROC_DENIED;
-    default:
-        return PW_PROC_FAILED;
+    case EPERM: return PW_PROC_DENIED;
+    default: return PW_PROC_FAILED;
     }
 }
 
@@ -40,8 +36,8 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* The decimal number at *cursor, not beyond `end`. A negative one, which the kernel prints only in fields
- * that are not used here, is 0. */
+/* The decimal number at *cursor, not beyond `end`. A negative one, which the kernel prints only in
+ * fields that are not used here, is 0. */
 static bool number_next(const char **cursor, const char *end, uint64_t *ret_number)
 {
     const char *c = *cursor;
@@ -72,8 +68,8 @@ static bool pid_of(uint64_t number, pid_t *ret_pid)
 bool pw_proc_stat_parse(const char *text, size_t length, struct pw_proc_stat *ret_stat)
 {
     const char *end = text + length, *cursor = text;
-    /* comm, field 2, stands in parentheses and may hold spaces and parentheses itself; nothing behind
-     * it does, so the last one ends it. */
+    /* comm, field 2, stands in parentheses and may hold spaces and parentheses itself; nothing
+     * behind it does, so the last one ends it. */
     const char *comm_end = memrchr(text, ')', length);
     uint64_t fields[STAT_FIELD_LAST + 1] = {0};
     struct pw_proc_stat stat = {0};

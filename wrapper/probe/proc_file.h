@@ -1,12 +1,12 @@
 /*
- * Readers of single /proc files. Each format has one parser that works on text, so that it can be tested
- * and fuzzed, and one reader that fills it from a descriptor. What belongs together over files and over time
- * is not here, see wrapper/probe/tree.h.
+ * Readers of single /proc files. Each format has one parser that works on text, so that it can be
+ * tested and fuzzed, and one reader that fills it from a descriptor. What belongs together over
+ * files and over time is not here, see wrapper/probe/tree.h.
  *
- * A descriptor may be read again and again: the readers use pread(2) from offset 0, and the kernel makes
- * the text anew each time. No function allocates. Nothing here keeps state; any thread may call it.
- * Texts that the kernel would not write are refused or read as far as they make sense, never beyond their end.
- * Source: proc(5); Documentation/filesystems/proc.rst of the kernel.
+ * A descriptor may be read again and again: the readers use pread(2) from offset 0, and the kernel
+ * makes the text anew each time. No function allocates. Nothing here keeps state; any thread may
+ * call it. Texts that the kernel would not write are refused or read as far as they make sense,
+ * never beyond their end. Source: proc(5); Documentation/filesystems/proc.rst of the kernel.
  */
 #ifndef PW_PROBE_PROC_FILE_H
 #define PW_PROBE_PROC_FILE_H
@@ -27,9 +27,9 @@ enum pw_proc_outcome pw_proc_outcome_of(int sys);
 
 /* What is used of /proc/PID/stat. Times are in clock ticks, sysconf(_SC_CLK_TCK). */
 struct pw_proc_stat {
-    pid_t pid;  /* field 1 */
-    char state; /* field 3: R S D T t I, Z zombie, X dead */
-    pid_t ppid; /* field 4 */
+    pid_t pid;                           /* field 1 */
+    char state;                          /* field 3: R S D T t I, Z zombie, X dead */
+    pid_t ppid;                          /* field 4 */
     uint64_t utime_ticks, stime_ticks;   /* fields 14, 15: of all threads, ended ones too */
     uint64_t cutime_ticks, cstime_ticks; /* fields 16, 17: of descendants that were waited for */
     uint64_t threads;                    /* field 20; a zombie whose threads all ended has 1 */
@@ -40,8 +40,8 @@ bool pw_proc_stat_parse(const char *text, size_t length, struct pw_proc_stat *re
 /* A process that ended gives PW_PROC_GONE. */
 enum pw_proc_outcome pw_proc_stat_read(int fd, struct pw_proc_stat *ret_stat);
 
-/* Takes the next pid of a /proc/PID/task/TID/children text, where each is followed by a space. False, and
- * *cursor at the start of what is left, if no whole one remains. */
+/* Takes the next pid of a /proc/PID/task/TID/children text, where each is followed by a space.
+ * False, and *cursor at the start of what is left, if no whole one remains. */
 bool pw_proc_pid_next(const char **cursor, const char *end, pid_t *ret_pid);
 /* Calls `visit` for each child; a thread that ended has none. */
 enum pw_proc_outcome pw_proc_children_read(int fd, void (*visit)(void *context, pid_t pid),
@@ -56,16 +56,17 @@ struct pw_proc_rollup {
 bool pw_proc_rollup_parse(const char *text, size_t length, struct pw_proc_rollup *ret_rollup);
 enum pw_proc_outcome pw_proc_rollup_read(int fd, struct pw_proc_rollup *ret_rollup);
 
-/* Calls `visit` for each entry of a directory whose name is a number: the processes of /proc, the threads
- * of /proc/PID/task, the descriptors of /proc/PID/fd. Begins anew with each call. */
+/* Calls `visit` for each entry of a directory whose name is a number: the processes of /proc, the
+ * threads of /proc/PID/task, the descriptors of /proc/PID/fd. Begins anew with each call. */
 enum pw_proc_outcome pw_proc_numbers_read(int dir_fd, void (*visit)(void *context, pid_t number),
                                           void *context);
 
-/* Reads the file `path`, relative to `dir_fd` as openat(2) does, into `buffer` of `size` bytes and puts a
- * NUL behind; what does not fit is left out. Returns the length, or -1 and errno. */
+/* Reads the file `path`, relative to `dir_fd` as openat(2) does, into `buffer` of `size` bytes and
+ * puts a NUL behind; what does not fit is left out. Returns the length, or -1 and errno. */
 ssize_t pw_proc_text_read(int dir_fd, const char *path, char *buffer, size_t size);
-/* The text behind "<name>:" and blanks, at the start of a line of the NUL-terminated `text`, as meminfo,
- * cpuinfo, status and smaps_rollup have it; it ends with the line. NULL if there is none. */
+/* The text behind "<name>:" and blanks, at the start of a line of the NUL-terminated `text`, as
+ * meminfo, cpuinfo, status and smaps_rollup have it; it ends with the line. NULL if there is none.
+ */
 const char *pw_proc_line_find(const char *text, const char *name);
 
 #endif

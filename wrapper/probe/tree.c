@@ -1,22 +1,22 @@
 /*
- * How a sample is taken. The tree's processes stand in one array in the order in which they were found, and a
- * sample visits them in that order: stat first, then the list of children, of which the unknown ones go to
- * the array's end and are visited in the same sample. A process is found through an ancestor, and gets a
- * new parent only among its ancestors (the warden, or a subreaper of the target's own), so the order has
- * this property: every process stands behind all that can ever wait for it.
+ * How a sample is taken. The tree's processes stand in one array in the order in which they were
+ * found, and a sample visits them in that order: stat first, then the list of children, of which
+ * the unknown ones go to the array's end and are visited in the same sample. A process is found
+ * through an ancestor, and gets a new parent only among its ancestors (the warden, or a subreaper
+ * of the target's own), so the order has this property: every process stands behind all that can
+ * ever wait for it.
  *
- * CPU time. While a process exists, also as a zombie, its own time is in its stat; when it is waited for,
- * that moves to cutime and cstime of whoever waited; if its parent ignores SIGCHLD it vanishes. Two
- * sums, neither of which is ever above the truth:
- *   snapshot: own and waited-for time of all processes, and the warden's waited-for time. As whoever may
- *             wait is read before those it may wait for, a time that moves meanwhile is missed for one
- *             sample, never counted twice. The kernel adds the time to the parent's just before it removes
- *             the child, which then has state X: those are left out here. Times lost to an ignored SIGCHLD
- *             are missing.
- *   followed: the own time of every process up to when it was last read. Misses what a process did after
- *             that, and processes that no sample saw.
- * The tree's CPU time is the largest value that either of them ever had, so it never decreases. Each process
- * gives its times in whole ticks, cut off: up to one tick too little in each of the fields.
+ * CPU time. While a process exists, also as a zombie, its own time is in its stat; when it is
+ * waited for, that moves to cutime and cstime of whoever waited; if its parent ignores SIGCHLD it
+ * vanishes. Two sums, neither of which is ever above the truth: snapshot: own and waited-for time
+ * of all processes, and the warden's waited-for time. As whoever may wait is read before those it
+ * may wait for, a time that moves meanwhile is missed for one sample, never counted twice. The
+ * kernel adds the time to the parent's just before it removes the child, which then has state X:
+ * those are left out here. Times lost to an ignored SIGCHLD are missing. followed: the own time of
+ * every process up to when it was last read. Misses what a process did after that, and processes
+ * that no sample saw. The tree's CPU time is the largest value that either of them ever had, so it
+ * never decreases. Each process gives its times in whole ticks, cut off: up to one tick too little
+ * in each of the fields.
  */
 #include "wrapper/probe/tree.h"
 
@@ -61,11 +61,11 @@ struct look {
     struct pw_tree_sample *sample;
     unsigned want;
     uint64_t snapshot_ticks;
-    uint64_t skipped;        /* for want of room */
-    uint64_t listed;         /* children of the process that is being visited */
-    int task_fd;             /* /proc/PID/task of the process that is being visited */
-    uint64_t thread_pages;   /* RSS that its threads report; they share it */
-    uint64_t rollups;        /* smaps_rollup files that were read */
+    uint64_t skipped;      /* for want of room */
+    uint64_t listed;       /* children of the process that is being visited */
+    int task_fd;           /* /proc/PID/task of the process that is being visited */
+    uint64_t thread_pages; /* RSS that its threads report; they share it */
+    uint64_t rollups;      /* smaps_rollup files that were read */
     bool rollup_denied, rollup_without_footprint;
     uint64_t pss_bytes, footprint_bytes;
 };
@@ -74,18 +74,18 @@ struct look {
 
 static size_t slot_of(const struct pw_tree *tree, pid_t pid)
 {
-    size_t mask = tree->slot_count - 1, slot = ((uint32_t)pid * UINT32_C(2654435761)) & mask;
+    /* Linux gives pids one after the other, so their low digits are spread well. */
+    size_t mask = tree->slot_count - 1, slot = (size_t)pid & mask;
 
     while (tree->slots[slot] != 0 && tree->processes[tree->slots[slot] - 1].pid != pid)
         slot = (slot + 1) & mask;
     return slot;
 }
 
-static struct process *find(const struct pw_tree *tree, pid_t pid)
+/* The index plus 1, 0 if there is none; one that went away in this sample is still found. */
+static uint32_t find(const struct pw_tree *tree, pid_t pid)
 {
-    uint32_t index = tree->slots[slot_of(tree, pid)];
-
-    return index == 0 ? NULL : &tree->processes[index - 1];
+    return tree->slots[slot_of(tree, pid)];
 }
 
 static void fill_slots(struct pw_tree *tree)
@@ -158,12 +158,13 @@ static void remove_gone(struct pw_tree *tree)
 static void found_child(void *context, pid_t pid)
 {
     struct look *look = context;
-    const struct process *known = find(look->tree, pid);
+    struct pw_tree *tree = look->tree;
+    uint32_t known = find(tree, pid);
 
     look->listed++;
-    if (pid == look->tree->warden.pid || (known != NULL && !known->gone))
+    if (pid == tree->warden.pid || (known != 0 && !tree->processes[known - 1].gone))
         return;
-    if (!add(look->tree, pid))
+    if (!add(tree, pid))
         look->skipped++;
 }
 
@@ -188,8 +189,9 @@ static void visit_threads(struct look *look, pid_t pid, void (*visit)(void *cont
     (void)pw_proc_numbers_read(fd, visit, look);
 }
 
-/* Adds what is not known yet, counts all in look->listed. May move the array that `process` is in. Lists that
- * cannot be read are those of processes that just ended; their children are found elsewhere, or later. */
+/* Adds what is not known yet, counts all in look->listed. May move the array that `process` is in.
+ * Lists that cannot be read are those of processes that just ended; their children are found
+ * elsewhere, or later. */
 static void visit_children(struct look *look, struct process *process, uint64_t threads)
 {
     struct pw_proc *proc = look->tree->proc;
@@ -236,8 +238,8 @@ static void read_thread_pages(void *context, pid_t tid)
         look->thread_pages = stat.rss_pages;
 }
 
-/* A process whose first thread has ended before the others is a zombie by its state, and /proc/PID/stat
- * says that it has no memory; its other threads know better. */
+/* A process whose first thread has ended before the others is a zombie by its state, and
+ * /proc/PID/stat says that it has no memory; its other threads know better. */
 static uint64_t rss_pages(struct look *look, const struct pw_proc_stat *stat)
 {
     if (stat->state != 'Z')
@@ -273,7 +275,8 @@ static struct pw_value count_fds(struct pw_tree *tree, pid_t pid)
                                                      : PW_ABSENT_NO_SAMPLES);
 }
 
-/* Not from a kept descriptor: that would stay with the memory that the process had before an exec. */
+/* Not from a kept descriptor: that would stay with the memory that the process had before an exec.
+ */
 static void add_rollup(struct look *look, pid_t pid)
 {
     PW_FD_AUTO fd = -1;
@@ -311,14 +314,15 @@ static void add_cpu(struct look *look, struct process *process, const struct pw_
 
 /* One sample of one process */
 
-/* True if the file of a process is missing although the process exists: a /proc mounted with hidepid. */
+/* True if the file of a process is missing although the process exists: a /proc mounted with
+ * hidepid. */
 static bool is_hidden(pid_t pid)
 {
     return kill(pid, 0) == 0 || errno == EPERM;
 }
 
-/* Reads a process's stat and checks that the pid is still, or for the first time, that of a process of the
- * tree. If it is not, the process is forgotten. */
+/* Reads a process's stat and checks that the pid is still, or for the first time, that of a process
+ * of the tree. If it is not, the process is forgotten. */
 static bool read_process(struct pw_tree *tree, struct process *process,
                          struct pw_proc_stat *ret_stat)
 {
@@ -333,7 +337,8 @@ static bool read_process(struct pw_tree *tree, struct process *process,
     if (is_ours && process->seen)
         is_ours = stat.starttime_ticks == process->starttime_ticks;
     else if (is_ours)
-        is_ours = stat.ppid == tree->warden.pid || (!process->is_root && find(tree, stat.ppid));
+        is_ours =
+            stat.ppid == tree->warden.pid || (!process->is_root && find(tree, stat.ppid) != 0);
     if (is_ours) {
         if (!process->seen)
             tree->seen++;

@@ -1,10 +1,11 @@
 /*
  * One worker's process tree, read from /proc.
  *
- * The tree is every descendant of the worker's warden (wrapper/run/warden.h), which is its subreaper: so
- * a process that was orphaned, called setsid or forked twice is still in it, and a process of another
- * worker never is. The warden itself is not part of the tree. A process once found stays in the tree until
- * reading it says that it is gone; descriptors are kept open, so a reused pid is never mistaken for it.
+ * The tree is every descendant of the worker's warden (wrapper/run/warden.h), which is its
+ * subreaper: so a process that was orphaned, called setsid or forked twice is still in it, and a
+ * process of another worker never is. The warden itself is not part of the tree. A process once
+ * found stays in the tree until reading it says that it is gone; descriptors are kept open, so a
+ * reused pid is never mistaken for it.
  *
  * What it is not: it does not schedule samples (wrapper/run/sampler.h) nor aggregate them
  * (wrapper/probe/tree_stats.h).
@@ -27,21 +28,22 @@ struct pw_proc;
 /* `root`: "/proc", or a fake tree in tests. Errors: PW_ERR_SYSTEM if it cannot be opened. */
 int pw_proc_open(const char *root, struct pw_proc **ret_proc, struct pw_err *err);
 void pw_proc_close(struct pw_proc *proc);
-/* How descendants are found: "children" (/proc/PID/task/TID/children), "scan" (ppid of all of /proc, where
- * the kernel lacks the former), or "none" (/proc hidden or unreadable). Constant. */
+/* How descendants are found: "children" (/proc/PID/task/TID/children), "scan" (ppid of all of
+ * /proc, where the kernel lacks the former), or "none" (/proc hidden or unreadable). Constant. */
 const char *pw_proc_tree_source(const struct pw_proc *proc);
 
 struct pw_tree;
 
-/* One look at the tree. Sums are over all live processes found (zombies too, they hold no memory). */
+/* One look at the tree. Sums are over all live processes found (zombies too, they hold no memory).
+ */
 struct pw_tree_sample {
     int64_t at_ns;               /* CLOCK_MONOTONIC, as given */
     uint32_t processes, threads; /* live; zombies are not counted */
     uint64_t rss_bytes, root_rss_bytes;
-    int64_t cpu_ns;      /* user + system time of the whole tree since its start, ended and waited-for
-                            processes included; never decreases */
+    int64_t cpu_ns; /* user + system time of the whole tree since its start, ended and waited-for
+                       processes included; never decreases */
     int64_t root_cpu_ns; /* of the worker process alone, without its children */
-    struct pw_value open_fds, direct_children; /* of the worker process; absent with reason */
+    struct pw_value open_fds, direct_children;  /* of the worker process; absent with reason */
     struct pw_value pss_bytes, footprint_bytes; /* if asked for with PW_TREE_WANT_MAPS */
 };
 
@@ -55,8 +57,8 @@ enum pw_tree_outcome {
     PW_TREE_GONE,    /* no live process is left, or none can be read */
 };
 
-/* Starts with the worker process `root_pid`, child of `warden_pid` (checked by its ppid). The worker may
- * already be gone: then samples say so. Errors: PW_ERR_MEMORY. */
+/* Starts with the worker process `root_pid`, child of `warden_pid` (checked by its ppid). The
+ * worker may already be gone: then samples say so. Errors: PW_ERR_MEMORY. */
 int pw_tree_open(struct pw_proc *proc, pid_t warden_pid, pid_t root_pid, struct pw_tree **ret_tree,
                  struct pw_err *err);
 void pw_tree_close(struct pw_tree *tree);
@@ -64,7 +66,7 @@ void pw_tree_close(struct pw_tree *tree);
 enum pw_tree_outcome pw_tree_sample(struct pw_tree *tree, int64_t now_ns, unsigned want,
                                     struct pw_tree_sample *ret_sample);
 uint64_t pw_tree_processes_seen(const struct pw_tree *tree); /* different ones, over all samples */
-uint64_t pw_tree_missed_exits(const struct pw_tree *tree);   /* listed, but gone before first read */
+uint64_t pw_tree_missed_exits(const struct pw_tree *tree); /* listed, but gone before first read */
 /* Over PW_LIMIT_TREE_PROCESSES: the most that one sample left out. */
 uint64_t pw_tree_skipped(const struct pw_tree *tree);
 /* Why there were no samples: PW_ABSENT_NO_SAMPLES, _NO_PERMISSION or _NOT_SUPPORTED. */

@@ -13,8 +13,8 @@ static double percent(struct pw_tree_stats_at from, struct pw_tree_stats_at to)
 /* The larger one of numbers; a reason only as long as there is no number. */
 static void raise_peak(struct pw_value *peak, struct pw_value value)
 {
-    bool is_higher = pw_value_is_present(value) &&
-                     (!pw_value_is_present(*peak) || value.number > peak->number);
+    bool is_higher =
+        pw_value_is_present(value) && (!pw_value_is_present(*peak) || value.number > peak->number);
     bool is_reason = !pw_value_is_present(*peak) && value.state != PW_ABSENT_NOT_MEASURED;
 
     if (is_higher || is_reason)
@@ -64,7 +64,7 @@ static void add_footprint(struct pw_tree_stats *stats, struct pw_tree_stats_foot
     if (stats->footprint_total++ % stats->footprint_stride != 0)
         return;
     if (stats->footprint_count == PW_TREE_FOOTPRINT_POINTS) {
-        for (unsigned i = 0; i < PW_TREE_FOOTPRINT_POINTS / 2; i++)
+        for (size_t i = 0; i < PW_TREE_FOOTPRINT_POINTS / 2; i++)
             stats->footprints[i] = stats->footprints[2 * i];
         stats->footprint_count = PW_TREE_FOOTPRINT_POINTS / 2;
         stats->footprint_stride *= 2;
@@ -130,16 +130,17 @@ void pw_tree_stats_add(struct pw_tree_stats *stats, const struct pw_tree_sample 
     cpu_add(&stats->tree_cpu, (struct pw_tree_stats_at){sample->at_ns, sample->cpu_ns});
     cpu_add(&stats->root_cpu, (struct pw_tree_stats_at){sample->at_ns, sample->root_cpu_ns});
     if (pw_value_is_present(sample->footprint_bytes))
-        add_footprint(stats, (struct pw_tree_stats_footprint){sample->at_ns,
-                                                              sample->footprint_bytes.number});
+        add_footprint(
+            stats, (struct pw_tree_stats_footprint){sample->at_ns, sample->footprint_bytes.number});
     else if (sample->footprint_bytes.state != PW_ABSENT_NOT_MEASURED)
         stats->footprint_absence = sample->footprint_bytes.state;
     if (stats->top_attach && top_point)
         add_top_point(stats, sample);
 }
 
-/* Ends a series that began at the spawn with the kernel's CPU time, if known, and returns the use over the
- * whole life. Samples may know more than the kernel's sum: it lacks what nobody waited for. */
+/* Ends a series that began at the spawn with the kernel's CPU time, if known, and returns the use
+ * over the whole life. Samples may know more than the kernel's sum: it lacks what nobody waited
+ * for. */
 static struct pw_value finish_cpu(struct pw_tree_stats_cpu *cpu, struct pw_tree_stats_at start,
                                   struct pw_tree_stats_at end)
 {
@@ -193,11 +194,9 @@ static void set_footprints(const struct pw_tree_stats *stats, struct pw_value *v
     bool has = stats->footprint_count > 0;
     struct pw_value none = pw_value_absent(stats->footprint_absence);
 
-    values[PW_METRIC_FOOTPRINT_START] =
-        has ? pw_value_of(stats->footprints[0].bytes / MIB) : none;
+    values[PW_METRIC_FOOTPRINT_START] = has ? pw_value_of(stats->footprints[0].bytes / MIB) : none;
     values[PW_METRIC_FOOTPRINT_MID] = has ? pw_value_of(mid_footprint(stats) / MIB) : none;
-    values[PW_METRIC_FOOTPRINT_END] =
-        has ? pw_value_of(stats->last_footprint.bytes / MIB) : none;
+    values[PW_METRIC_FOOTPRINT_END] = has ? pw_value_of(stats->last_footprint.bytes / MIB) : none;
 }
 
 void pw_tree_stats_values(const struct pw_tree_stats *stats, const struct pw_tree *tree,
