@@ -29,7 +29,7 @@ static int by_value(const void *a, const void *b)
 
 static double median_us(struct pw_tree *tree, unsigned want, int count, uint32_t processes)
 {
-    int64_t spent_ns[SAMPLES];
+    int64_t spent_ns[SAMPLES] = {0};
 
     for (int i = 0; i < count; i++) {
         struct pw_tree_sample sample = {0};
@@ -42,7 +42,8 @@ static double median_us(struct pw_tree *tree, unsigned want, int count, uint32_t
         }
     }
     qsort(spent_ns, (size_t)count, sizeof *spent_ns, by_value);
-    return (double)spent_ns[count / 2] / 1000;
+    int middle = count / 2;
+    return (double)spent_ns[middle] / 1000;
 }
 
 static void measure(struct pw_proc *proc, uint32_t processes)

@@ -112,7 +112,8 @@ class Processes(Truth):
         self.assertEqual(1, worker["sampled_peak_processes"])
         self.assertEqual(1, worker["sampled_peak_threads"])
         self.assertEqual(0, worker["peak_direct_children"])
-        self.assertEqual(3, worker["peak_open_fds"])
+        # 4 if a sample met the loader, which has a library open for a moment
+        self.assert_within(3, worker["peak_open_fds"], 4, "peak_open_fds")
 
     def test_a_double_forked_process_is_in_the_tree(self):
         for words in (["double"], ["setsid"], ["double", "setsid"]):

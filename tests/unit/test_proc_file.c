@@ -124,8 +124,10 @@ static void long_lists_are_read_in_chunks(void **state)
     char text[COUNT * 8], path[PATH_MAX];
     size_t length = 0;
     uint64_t sum = 0;
-    for (uint64_t i = 0; i < COUNT; i++, sum += i * 7)
-        length += (size_t)sprintf(text + length, "%llu ", (unsigned long long)((i + 1) * 7));
+    for (int i = 1; i <= COUNT; i++) {
+        length += (size_t)sprintf(text + length, "%d ", i * 7);
+        sum += (uint64_t)i * 7;
+    }
     fake_root_make(&fake);
     fake_text(&fake, "children", text);
     fake_path(&fake, path, "children");

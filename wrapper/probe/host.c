@@ -48,15 +48,16 @@ static const char *read_line(int dir_fd, const char *path, char *line)
     return *line != '\0' ? line : NULL;
 }
 
-static bool parse_number(const char *text, double *ret_number)
+/* Returns where the number ends, or NULL if there is none. */
+static const char *parse_number(const char *text, double *ret_number)
 {
     char *end;
     double number = text == NULL ? 0 : strtod(text, &end);
 
     if (text == NULL || end == text)
-        return false;
+        return NULL;
     *ret_number = number;
-    return true;
+    return end;
 }
 
 static void put_line(struct host *host, const char *key, int dir_fd, const char *path)
@@ -110,10 +111,10 @@ static void put_cpu(struct host *host, const char *cpuinfo)
     put_number(host, "cpu_allowed", (double)usable, usable > 0, true);
     put_line(host, "cpu_governor", host->sys_fd,
              "devices/system/cpu/cpu0/cpufreq/scaling_governor");
-    bool has_mhz = parse_number(pw_proc_line_find(cpuinfo, "cpu MHz"), &mhz);
+    bool has_mhz = parse_number(pw_proc_line_find(cpuinfo, "cpu MHz"), &mhz) != NULL;
     if (!has_mhz) {
         const char *path = "devices/system/cpu/cpu0/cpufreq/scaling_cur_freq"; /* kHz */
-        has_mhz = parse_number(read_line(host->sys_fd, path, line), &mhz);
+        has_mhz = parse_number(read_line(host->sys_fd, path, line), &mhz) != NULL;
         mhz /= 1000;
     }
     put_number(host, "cpu_mhz", mhz, has_mhz, false);
@@ -131,21 +132,22 @@ static void put_memory(struct host *host)
     (void)pw_proc_text_read(host->proc_fd, "meminfo", text, sizeof text);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         double kib = 0;
-        bool is_known = parse_number(pw_proc_line_find(text, rows[i].name), &kib);
+        bool is_known = parse_number(pw_proc_line_find(text, rows[i].name), &kib) != NULL;
         put_number(host, rows[i].key, kib / 1024, is_known, false);
     }
 }
 
 static void put_load(struct host *host)
 {
+    static const char *const keys[] = {"load_1m", "load_5m", "load_15m"};
     char line[LINE_BYTES];
-    double load[3] = {0};
     const char *text = read_line(host->proc_fd, "loadavg", line);
-    bool is_known = text != NULL && sscanf(text, "%lf %lf %lf", &load[0], &load[1], &load[2]) == 3;
 
-    put_number(host, "load_1m", load[0], is_known, false);
-    put_number(host, "load_5m", load[1], is_known, false);
-    put_number(host, "load_15m", load[2], is_known, false);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        double load = 0;
+        text = parse_number(text, &load);
+        put_number(host, keys[i], load, text != NULL, false);
+    }
 }
 
 /* Of "always [madvise] never" the one in brackets. */
@@ -199,7 +201,7 @@ static void put_powers(struct host *host)
         sys = errno;
     put(host, "ebpf", json_string(power_name(sys)));
     const char *text = read_line(host->proc_fd, "sys/kernel/perf_event_paranoid", line);
-    bool is_known = parse_number(text, &paranoid);
+    bool is_known = parse_number(text, &paranoid) != NULL;
     put_number(host, "perf_event_paranoid", paranoid, is_known, true);
     PW_FD_AUTO kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
     sys = kvm >= 0 ? 0 : errno;

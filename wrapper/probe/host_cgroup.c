@@ -25,10 +25,8 @@ static void unescape(char *path)
     char *to = path;
 
     for (const char *from = path; *from != '\0'; to++) {
-        unsigned code;
-        int used = 0;
-        if (*from == '\\' && sscanf(from + 1, "%3o%n", &code, &used) == 1 && used == 3) {
-            *to = (char)code;
+        if (*from == '\\' && strspn(from + 1, "01234567") >= 3) {
+            *to = (char)((from[1] - '0') * 64 + (from[2] - '0') * 8 + (from[3] - '0'));
             from += 4;
         } else {
             *to = *from++;
@@ -44,7 +42,7 @@ static void unescape(char *path)
  */
 static bool use_mount(struct cgroup *cgroup, char *row)
 {
-    char *fields[ROW_FIELDS], *rest = row;
+    char *fields[ROW_FIELDS] = {NULL}, *rest = row;
     char *type = strstr(row, " - ");
     size_t root_length;
 
@@ -152,13 +150,13 @@ json_t *pw_host_cgroup(int proc_fd, bool *failed)
 {
     PW_FREE_AUTO struct cgroup *cgroup = calloc(1, sizeof *cgroup);
     PW_FREE_AUTO char *text = malloc(MOUNTS_BYTES);
-    char *rows = text, *row;
 
     if (cgroup == NULL || text == NULL) {
         *failed = true;
         return NULL;
     }
     if (pw_proc_text_read(proc_fd, "self/cgroup", text, MOUNTS_BYTES) > 0) {
+        char *rows = text, *row;
         while ((row = strsep(&rows, "\n")) != NULL)
             use_row(cgroup, row);
     }
