@@ -50,7 +50,7 @@ static int add_children(pid_t pid, pid_t *pids, size_t capacity, size_t *count)
     return 0;
 }
 
-static bool holds(const pid_t *pids, size_t count, pid_t pid)
+bool pw_kin_holds(const pid_t *pids, size_t count, pid_t pid)
 {
     for (size_t i = 0; i < count; i++)
         if (pids[i] == pid)
@@ -99,10 +99,10 @@ static ssize_t scan(pid_t ancestor, pid_t *pids, size_t capacity)
         while ((entry = readdir(proc))) {
             pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10), parent;
             char comm[PW_KIN_COMM_MAX], state;
-            if (pid <= 0 || count >= capacity || holds(pids, count, pid) ||
+            if (pid <= 0 || count >= capacity || pw_kin_holds(pids, count, pid) ||
                 !read_stat(pid, comm, &state, &parent))
                 continue;
-            if (parent == ancestor || holds(pids, count, parent)) {
+            if (parent == ancestor || pw_kin_holds(pids, count, parent)) {
                 pids[count++] = pid;
                 added = true;
             }

@@ -20,6 +20,8 @@ enum { PW_KIN_MAX = 32768, PW_KIN_COMM_MAX = 16 };
 /* Lists the descendants of `ancestor`, parents before children, zombies included, into `pids`.
  * Returns how many, or -1 with errno if /proc cannot be read. */
 ssize_t pw_kin_list(pid_t ancestor, pid_t *pids, size_t capacity);
+/* Whether `pid` is one of them. */
+bool pw_kin_holds(const pid_t *pids, size_t count, pid_t pid);
 /* Name and state of a process; false if it is gone. `comm` as in /proc/PID/stat, without brackets.
  */
 bool pw_kin_describe(pid_t pid, char comm[PW_KIN_COMM_MAX], char *ret_state);

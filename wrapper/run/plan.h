@@ -14,7 +14,7 @@ enum pw_output_mode {
     PW_OUTPUT_TAIL,    /* drained; the end is kept, and shown if the worker fails */
     PW_OUTPUT_NULL,    /* standard output discarded; the end of standard error is kept */
     PW_OUTPUT_INHERIT, /* perfwrap's own */
-    PW_OUTPUT_FILE,    /* both appended to a file */
+    PW_OUTPUT_FILE,    /* both written to one file, emptied when the session starts */
 };
 
 struct pw_plan {

@@ -16,6 +16,7 @@ enum {
     EVENTS_AT_ONCE = 64,
     DRAIN_AT_ONCE = 1 << 20, /* bytes of one pipe before the others have their turn */
     TICK_MS = 100,
+    ADOPTED_MAX = 256, /* what was adopted before and is spared; more is not remembered */
 };
 
 /* What an epoll event is about: worker index and source in one number; signals have their own. */
@@ -39,6 +40,8 @@ struct batch {
     struct pw_worker_record *records;
     bool all_ready;
     size_t ended, failed;
+    pid_t adopted[ADOPTED_MAX]; /* kin of perfwrap before the batch */
+    size_t adopted_count;
 };
 
 static unsigned cpus_allowed(void)
@@ -280,32 +283,31 @@ static int start_wardens(struct batch *batch, const struct pw_worker_spec *specs
     return 0;
 }
 
-/* A lost warden's tree has become perfwrap's own (it is a subreaper too): ends all kin that belongs
- * to no living warden, until there is none. */
+/* Ends the trees of lost wardens: they have become perfwrap's own, for it is a subreaper too.
+ * Spares what was adopted before the batch (kept orphans, a server that --setup started) and what
+ * that has started. */
 static void end_adopted(const struct batch *batch)
 {
-    static pid_t kin[PW_KIN_MAX], others[PW_KIN_MAX];
-    for (int pass = 0; pass < 1000; pass++) {
-        size_t spared = 0;
-        for (size_t i = 0; i < batch->count && spared + 1 < PW_KIN_MAX; i++) {
-            if (batch->workers[i].lost || batch->workers[i].warden_pid <= 0)
-                continue;
-            others[spared++] = batch->workers[i].warden_pid;
-            ssize_t below = pw_kin_list(others[spared - 1], others + spared, PW_KIN_MAX - spared);
-            spared += below > 0 ? (size_t)below : 0;
+    enum { PASSES = 1000 };
+    static pid_t kin[PW_KIN_MAX], spared[PW_KIN_MAX];
+    for (int pass = 0; pass < PASSES; pass++) {
+        size_t spared_count = 0;
+        for (size_t i = 0; i < batch->adopted_count && spared_count < PW_KIN_MAX; i++) {
+            spared[spared_count++] = batch->adopted[i];
+            ssize_t below =
+                pw_kin_list(batch->adopted[i], spared + spared_count, PW_KIN_MAX - spared_count);
+            spared_count += below > 0 ? (size_t)below : 0;
         }
-        ssize_t count = pw_kin_list(getpid(), kin, PW_KIN_MAX), adopted = 0;
+        ssize_t count = pw_kin_list(getpid(), kin, PW_KIN_MAX);
+        bool found = false;
         for (ssize_t i = 0; i < count; i++) {
-            bool spare = false;
-            for (size_t j = 0; j < spared && !spare; j++)
-                spare = others[j] == kin[i];
-            if (spare)
+            if (pw_kin_holds(spared, spared_count, kin[i]))
                 continue;
-            adopted++;
+            found = true;
             kill(kin[i], SIGKILL);
             waitpid(kin[i], NULL, WNOHANG);
         }
-        if (adopted <= 0)
+        if (!found)
             return;
         usleep(1000);
     }
@@ -329,6 +331,8 @@ int pw_supervisor_run(struct pw_supervisor *supervisor, struct pw_worker *worker
                           .count = count,
                           .sampler = sampler,
                           .records = records};
+    ssize_t adopted = pw_kin_list(getpid(), batch.adopted, ADOPTED_MAX);
+    batch.adopted_count = adopted > 0 ? (size_t)adopted : 0;
     int result = start_wardens(&batch, specs, err);
     if (result == 0)
         result = loop(&batch, err);

@@ -68,8 +68,8 @@ static void report(const struct warden *warden, const struct pw_warden_report *m
         ;
 }
 
-/* posix_spawn(3) of glibc, which started us, leaves the two signals ignored that glibc keeps for itself, and
- * its signal(2) refuses them. */
+/* posix_spawn(3) of glibc, which started us, leaves the two signals ignored that glibc keeps for
+ * itself, and its signal(2) refuses them. */
 static void reset_internal_signals(void)
 {
     enum { FIRST_INTERNAL = 32, LAST_INTERNAL = 33, MASK_BYTES = 8 };
@@ -78,8 +78,9 @@ static void reset_internal_signals(void)
         syscall(SYS_rt_sigaction, sig, by_default, NULL, MASK_BYTES);
 }
 
-/* As execvp(3), but never through a shell: what the kernel cannot execute is an error, not a script. Returns
- * errno. As there, a place in PATH without permission is told only if no other has the command. */
+/* As execvp(3), but never through a shell: what the kernel cannot execute is an error, not a
+ * script. Returns errno. As there, a place in PATH without permission is told only if no other has
+ * the command. */
 static int exec_by_path(char **argv)
 {
     const char *name = argv[0], *path = getenv("PATH");

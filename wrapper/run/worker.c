@@ -67,8 +67,8 @@ static char **warden_argv(char *const *target, char *control)
     return argv;
 }
 
-/* Where /proc is not mounted, posix_spawn(3) has no way to execute a descriptor. If exec fails here, the
- * closed control socket tells it. */
+/* Where /proc is not mounted, posix_spawn(3) has no way to execute a descriptor. If exec fails
+ * here, the closed control socket tells it. */
 static int fork_warden(int warden_fd, char **argv, char *const *environment, int control_fd,
                        const int stdio[3], pid_t *ret_pid)
 {
@@ -103,7 +103,8 @@ static int spawn_warden(struct pw_worker *worker, int warden_fd, const struct pw
     int sys = posix_spawn(&worker->warden_pid, path, &actions, NULL, argv, spec->environment);
     posix_spawn_file_actions_destroy(&actions);
     if (sys == ENOENT)
-        sys = fork_warden(warden_fd, argv, spec->environment, control_fd, stdio, &worker->warden_pid);
+        sys =
+            fork_warden(warden_fd, argv, spec->environment, control_fd, stdio, &worker->warden_pid);
     if (sys == 0)
         return 0;
     worker->warden_pid = 0;
