@@ -28,6 +28,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "core/file.h"
+#include "wrapper/probe/proc_file.h"
 #include "wrapper/probe/tree.h"
 
 enum { NOBODY = 65534 };
@@ -159,6 +160,24 @@ static void kill_and_wait(pid_t pid)
     assert_int_equal(poll(&ended, 1, -1), 1);
 }
 
+/* A sanitizer's runtime may have a thread of its own in each process. */
+static bool has_runtime_threads(void)
+{
+    struct pw_proc_stat self = {0};
+    PW_FD_AUTO fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+
+    assert_int_equal(pw_proc_stat_read(fd, &self), PW_PROC_OK);
+    return self.threads > 1;
+}
+
+static void assert_threads(const struct pw_tree_sample *sample, unsigned threads)
+{
+    if (has_runtime_threads())
+        assert_true(sample->threads >= threads);
+    else
+        assert_int_equal(sample->threads, threads);
+}
+
 /* A worker with children, grandchildren and a daemon */
 
 enum { CHILDREN = 20 };
@@ -193,7 +212,7 @@ static void finds_all_descendants(void **state)
     const struct pw_tree_sample *sample = look(&family, PW_TREE_WANT_MAPS);
     assert_string_equal(pw_proc_tree_source(family.proc), "children");
     assert_int_equal(sample->processes, 2 * CHILDREN + 2);
-    assert_int_equal(sample->threads, 2 * CHILDREN + 2);
+    assert_threads(sample, 2 * CHILDREN + 2);
     assert_int_equal(sample->direct_children.number, CHILDREN);
     assert_int_equal(sample->pss_bytes.state, PW_PRESENT);
     assert_int_equal(sample->footprint_bytes.state, PW_PRESENT);
@@ -244,7 +263,7 @@ static void finds_children_of_threads(void **state)
         wait_report(&family);
     const struct pw_tree_sample *sample = look(&family, 0);
     assert_int_equal(sample->processes, 5);
-    assert_int_equal(sample->threads, 4 + 4);
+    assert_threads(sample, 4 + 4);
     assert_int_equal(sample->direct_children.number, 4);
     end(&family);
 }
@@ -273,6 +292,8 @@ static void sees_memory_behind_an_ended_first_thread(void **state)
 {
     (void)state;
     struct family family;
+    if (has_runtime_threads())
+        skip(); /* such a runtime does not outlive the first thread */
     start(&family, leave_a_thread_alone);
     wait_report(&family);
     const struct pw_tree_sample *sample = look(&family, 0);
