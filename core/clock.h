@@ -1,6 +1,6 @@
 /*
- * Time. Inside perfwrap a time is monotonic nanoseconds (`int64_t x_at_ns`) of CLOCK_MONOTONIC, which a
- * jump of the wall clock does not touch; the wall clock serves only to name and date files.
+ * Time. Inside perfwrap a time is monotonic nanoseconds (`int64_t x_at_ns`) of CLOCK_MONOTONIC,
+ * which a jump of the wall clock does not touch; the wall clock serves only to name and date files.
  */
 #ifndef PW_CORE_CLOCK_H
 #define PW_CORE_CLOCK_H

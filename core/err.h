@@ -16,14 +16,14 @@
 
 /* What kind of failure: decides the exit status of perfwrap, see pw_err_exit_status(). */
 enum pw_err_class {
-    PW_ERR_NONE = 0,      /* no failure */
-    PW_ERR_USAGE,         /* the command line is wrong: exit 2 */
-    PW_ERR_INPUT,         /* a file or document from outside is unusable: exit 2 */
-    PW_ERR_SYSTEM,        /* a system call or the machine refused: exit 125 */
-    PW_ERR_MEMORY,        /* out of memory: exit 125 */
-    PW_ERR_INTERNAL,      /* a defect of perfwrap: exit 125 */
-    PW_ERR_EXEC_DENIED,   /* the target was found but cannot be executed: exit 126 */
-    PW_ERR_EXEC_MISSING,  /* the target was not found: exit 127 */
+    PW_ERR_NONE = 0,     /* no failure */
+    PW_ERR_USAGE,        /* the command line is wrong: exit 2 */
+    PW_ERR_INPUT,        /* a file or document from outside is unusable: exit 2 */
+    PW_ERR_SYSTEM,       /* a system call or the machine refused: exit 125 */
+    PW_ERR_MEMORY,       /* out of memory: exit 125 */
+    PW_ERR_INTERNAL,     /* a defect of perfwrap: exit 125 */
+    PW_ERR_EXEC_DENIED,  /* the target was found but cannot be executed: exit 126 */
+    PW_ERR_EXEC_MISSING, /* the target was not found: exit 127 */
     PW_ERR_CLASS_COUNT,
 };
 
@@ -31,7 +31,7 @@ enum { PW_ERR_MESSAGE_MAX = 512, PW_ERR_REMEDY_MAX = 256 };
 
 struct pw_err {
     enum pw_err_class cls;
-    int sys;                         /* errno behind it, 0 if none; never an exit status */
+    int sys;                          /* errno behind it, 0 if none; never an exit status */
     char message[PW_ERR_MESSAGE_MAX]; /* one line, no newline at its end; cut off if too long */
     char remedy[PW_ERR_REMEDY_MAX];   /* what the user can do, or "" */
 };

@@ -1,9 +1,10 @@
 /*
- * Helpers over jansson. Building: memory failure is sticky in the document's `failed`, so the builder
- * checks once at the end. Reading: bounded, duplicate keys refused, one clear error with line and column.
+ * Helpers over jansson. Building: memory failure is sticky in the document's `failed`, so the
+ * builder checks once at the end. Reading: bounded, duplicate keys refused, one clear error with
+ * line and column.
  *
- * Numbers: written with 15 significant digits. A value that is absent or not finite becomes null. A double
- * that holds an integer and is asked for as one is written without a fraction.
+ * Numbers: written with 15 significant digits. A value that is absent or not finite becomes null. A
+ * double that holds an integer and is asked for as one is written without a fraction.
  */
 #ifndef PW_CORE_JSON_H
 #define PW_CORE_JSON_H
@@ -13,12 +14,12 @@
 #include "core/err.h"
 #include "core/value.h"
 
-/* Puts `value` (the reference is taken, also on failure) under `key`; NULL value or object, or a failing
- * jansson, sets *failed. */
+/* Puts `value` (the reference is taken, also on failure) under `key`; NULL value or object, or a
+ * failing jansson, sets *failed. */
 void pw_json_put(json_t *object, const char *key, json_t *value, bool *failed);
 void pw_json_append(json_t *array, json_t *value, bool *failed);
 json_t *pw_json_number(struct pw_value value, bool integer); /* new reference; null if absent */
-json_t *pw_json_string_or_null(const char *text);            /* NULL gives null; bad UTF-8 is mended */
+json_t *pw_json_string_or_null(const char *text); /* NULL gives null; bad UTF-8 is mended */
 /* The object at dotted `path` below `root`, made where missing; borrowed. NULL on failure. */
 json_t *pw_json_make_path(json_t *root, const char *path, bool *failed);
 /* Looks up a dotted path; segments of digits index arrays. Borrowed, NULL if not there. */

@@ -1,7 +1,8 @@
 /*
- * THE metric table: every number that perfwrap can report is one row of core/metrics.def, and whatever
- * speaks of metrics is a loop over it: record, summary writer and reader, Markdown, JSON Schema, the docs
- * page. To add a metric is to add a row there and to set the value where it is measured.
+ * THE metric table: every number that perfwrap can report is one row of core/metrics.def, and
+ * whatever speaks of metrics is a loop over it: record, summary writer and reader, Markdown, JSON
+ * Schema, the docs page. To add a metric is to add a row there and to set the value where it is
+ * measured.
  *
  * The table is constant data; any thread may read it.
  */
@@ -50,25 +51,25 @@ enum pw_stat {
     (PW_STAT_BIT(PW_STAT_MEAN) | PW_STAT_BIT(PW_STAT_P50) | PW_STAT_BIT(PW_STAT_P95))
 #define PW_STATS_PEAK (PW_STATS_BASIC | PW_STAT_BIT(PW_STAT_MAX))
 #define PW_STATS_RANGE (PW_STATS_PEAK | PW_STAT_BIT(PW_STAT_MIN))
-#define PW_STATS_FULL                                                                     \
-    (PW_STATS_RANGE | PW_STAT_BIT(PW_STAT_P90) | PW_STAT_BIT(PW_STAT_P99) |               \
-     PW_STAT_BIT(PW_STAT_STDDEV) | PW_STAT_BIT(PW_STAT_MAD) |                             \
-     PW_STAT_BIT(PW_STAT_P50_CI95_LOW) | PW_STAT_BIT(PW_STAT_P50_CI95_HIGH))
+#define PW_STATS_FULL                                                                             \
+    (PW_STATS_RANGE | PW_STAT_BIT(PW_STAT_P90) | PW_STAT_BIT(PW_STAT_P99) |                       \
+     PW_STAT_BIT(PW_STAT_STDDEV) | PW_STAT_BIT(PW_STAT_MAD) | PW_STAT_BIT(PW_STAT_P50_CI95_LOW) | \
+     PW_STAT_BIT(PW_STAT_P50_CI95_HIGH))
 #define PW_STATS_SCALAR PW_STAT_BIT(PW_STAT_SCALAR)
 
 enum pw_better { PW_BETTER_LOWER, PW_BETTER_HIGHER, PW_BETTER_NEITHER };
 
 struct pw_metric {
     enum pw_metric_id id;
-    const char *path;      /* dotted place under `summary`; unique */
-    const char *key;       /* key in runs[] and worker_results[]; NULL: not there */
-    const char *unit;      /* "ms", "MiB", "count", …: as the contract writes it */
-    bool worker_only;      /* `key` stands in worker_results[] only */
-    bool iteration_only;   /* `key` stands in runs[] only */
-    bool frozen;           /* schema v4: may never be renamed or dropped, nor change its unit */
-    bool integer;          /* whole numbers in runs[] and worker_results[] */
+    const char *path;    /* dotted place under `summary`; unique */
+    const char *key;     /* key in runs[] and worker_results[]; NULL: not there */
+    const char *unit;    /* "ms", "MiB", "count", …: as the contract writes it */
+    bool worker_only;    /* `key` stands in worker_results[] only */
+    bool iteration_only; /* `key` stands in runs[] only */
+    bool frozen;         /* schema v4: may never be renamed or dropped, nor change its unit */
+    bool integer;        /* whole numbers in runs[] and worker_results[] */
     enum pw_fold fold;
-    unsigned stats;        /* PW_STAT_BIT()s */
+    unsigned stats; /* PW_STAT_BIT()s */
     enum pw_better better;
     double noise_floor;    /* smaller differences mean nothing; in `unit` */
     const char *source;    /* where the number comes from */
@@ -89,10 +90,10 @@ const char *pw_better_name(enum pw_better better);
 const struct pw_metric *pw_metric_find(const char *path);
 
 /*
- * Checks the table: unique and well-formed paths, keys and OpenTelemetry names; a path is no prefix of
- * another; units known; statistics fitting the fold; texts there. Returns the number of faults and
- * describes each in one line of *faults (all of them, not just the first). `table`/`count` is a parameter
- * so that a test can plant faults.
+ * Checks the table: unique and well-formed paths, keys and OpenTelemetry names; a path is no prefix
+ * of another; units known; statistics fitting the fold; texts there. Returns the number of faults
+ * and describes each in one line of *faults (all of them, not just the first). `table`/`count` is a
+ * parameter so that a test can plant faults.
  */
 struct pw_str;
 size_t pw_metric_check_table(const struct pw_metric *table, size_t count, struct pw_str *faults);

@@ -1,6 +1,6 @@
 /*
- * The run record: what was measured, before it becomes a document. Plain data, filled by wrapper/run,
- * folded and summarised by loops over the metric table.
+ * The run record: what was measured, before it becomes a document. Plain data, filled by
+ * wrapper/run, folded and summarised by loops over the metric table.
  *
  * Life: pw_run_record_init(), then iterations are appended, then pw_summary_build() reads it, then
  * pw_run_record_done(). Ownership: a record owns every pointer in it. Threads: one at a time.
@@ -76,7 +76,7 @@ struct pw_observer {
     double budget_pct;          /* --probe-budget-pct */
     double interval_ms;         /* --probe-interval-ms */
     const char *tree_source;    /* "children", "scan" or "none": constant */
-    const char *exit_clock;     /* "fifo" or "normal": how the exit watcher was scheduled; constant */
+    const char *exit_clock; /* "fifo" or "normal": how the exit watcher was scheduled; constant */
 };
 
 enum pw_stop {
@@ -92,10 +92,10 @@ enum pw_stop {
 const char *pw_stop_name(enum pw_stop stop);
 
 struct pw_run_record {
-    char *run_dir;     /* absolute */
-    char *command;     /* shell-quoted argv */
-    char *config_path; /* "" where there is none */
-    json_t *profile;   /* object: contract, section 2 */
+    char *run_dir;       /* absolute */
+    char *command;       /* shell-quoted argv */
+    char *config_path;   /* "" where there is none */
+    json_t *profile;     /* object: contract, section 2 */
     json_t *environment; /* object, from wrapper/probe/host.h */
     struct pw_iteration_record *iterations;
     size_t iteration_count, iteration_capacity;
@@ -106,8 +106,8 @@ struct pw_run_record {
     size_t warning_count;
     struct pw_observer observer;
     enum pw_stop stop;
-    char *stop_detail; /* one sentence */
-    int interrupted_by; /* signal number, 0 if none */
+    char *stop_detail;      /* one sentence */
+    int interrupted_by;     /* signal number, 0 if none */
     double first_warmup_ms; /* duration of the first warm-up iteration, 0 if none */
 };
 
@@ -134,8 +134,9 @@ void pw_iteration_fold(struct pw_iteration_record *iteration);
 /* 0 if every worker returned 0, else 1. */
 int pw_iteration_return_code(const struct pw_iteration_record *iteration);
 
-/* Adds the warnings that the numbers themselves give: outliers, slow first run, high load, too few runs
- * for p95, failures, timeouts, sampling stretched by its budget. Called once, before the summary. */
+/* Adds the warnings that the numbers themselves give: outliers, slow first run, high load, too few
+ * runs for p95, failures, timeouts, sampling stretched by its budget. Called once, before the
+ * summary. */
 int pw_run_record_judge(struct pw_run_record *run, struct pw_err *err);
 
 #endif

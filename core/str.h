@@ -2,9 +2,9 @@
  * Growable byte strings, and the few string jobs that several folders need.
  *
  * struct pw_str owns its buffer; start with PW_STR_INIT, end with pw_str_done(), or declare it with
- * PW_STR_AUTO. `text` is never NULL and always ends in a NUL. Running out of memory is sticky: later
- * additions do nothing, `failed` stays set, and the caller checks once, where the text leaves.
- * Threads: none shared.
+ * PW_STR_AUTO. `text` is never NULL and always ends in a NUL. Running out of memory is sticky:
+ * later additions do nothing, `failed` stays set, and the caller checks once, where the text
+ * leaves. Threads: none shared.
  */
 #ifndef PW_CORE_STR_H
 #define PW_CORE_STR_H
@@ -46,8 +46,8 @@ void pw_str_add_command(struct pw_str *str, char *const *argv);
  */
 int pw_split_words(const char *line, char ***ret_words, struct pw_err *err);
 
-/* The entry of the NULL-terminated `names` with the smallest edit distance to `name` (insert, delete,
- * replace, swap of neighbours), or NULL if none is near enough to be what was meant. */
+/* The entry of the NULL-terminated `names` with the smallest edit distance to `name` (insert,
+ * delete, replace, swap of neighbours), or NULL if none is near enough to be what was meant. */
 const char *pw_nearest_name(const char *name, const char *const *names);
 
 #endif

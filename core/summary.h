@@ -1,10 +1,10 @@
 /*
  * The summary document: its only writer and its only reader. Contract, sections 2 to 5.
  *
- * A struct pw_summary is a JSON document plus the knowledge of what its keys mean. It is built from a run
- * record, or loaded from a file of perfwrap or of the harness that perfwrap replaces (older ones lack
- * blocks). Exporters and checks see only this, never a probe.
- * Threads: immutable after it is made; any thread may read.
+ * A struct pw_summary is a JSON document plus the knowledge of what its keys mean. It is built from
+ * a run record, or loaded from a file of perfwrap or of the harness that perfwrap replaces (older
+ * ones lack blocks). Exporters and checks see only this, never a probe. Threads: immutable after it
+ * is made; any thread may read.
  */
 #ifndef PW_CORE_SUMMARY_H
 #define PW_CORE_SUMMARY_H
@@ -37,15 +37,16 @@ struct pw_value pw_summary_stat(const struct pw_summary *summary, enum pw_metric
 /* Any number by its dotted name: under `summary` first ("latency_ms.p95"), then from the top
  * ("runs.0.duration_ms", "profile.warmup"). Absent if there is no such number. */
 struct pw_value pw_summary_number(const struct pw_summary *summary, const char *name);
-/* Calls `visit` for every number of the document with its full dotted name ("summary.latency_ms.p95"),
- * in document order. */
+/* Calls `visit` for every number of the document with its full dotted name
+ * ("summary.latency_ms.p95"), in document order. */
 void pw_summary_each_number(const struct pw_summary *summary,
                             void (*visit)(const char *name, double number, void *context),
                             void *context);
 /* A string by dotted name from the top ("command", "profile.name"), or NULL. Borrowed. */
 const char *pw_summary_string(const struct pw_summary *summary, const char *name);
 
-/* The JSON of one iteration: what iteration-NNN.json holds and what runs[] repeats. New reference. */
+/* The JSON of one iteration: what iteration-NNN.json holds and what runs[] repeats. New reference.
+ */
 json_t *pw_iteration_to_json(const struct pw_iteration_record *iteration, struct pw_err *err);
 
 /* The JSON Schemas (draft 2020-12), made from the metric table. New references; NULL and err. */

@@ -17,7 +17,8 @@ struct pw_summary {
 /* Takes the reference to `root`, also on failure. */
 struct pw_summary *pw_summary_new(json_t *root, struct pw_err *err);
 
-/* A worker's value of a metric. Durations come from the worker's own field; 0 there: it never ran. */
+/* A worker's value of a metric. Durations come from the worker's own field; 0 there: it never ran.
+ */
 struct pw_value pw_worker_value(const struct pw_worker_record *worker, enum pw_metric_id id);
 
 /* How many workers of all measured iterations ended in which way. */
@@ -25,7 +26,8 @@ struct pw_run_counts {
     size_t successful, failed, timeouts; /* `failed` includes `timeouts` */
 };
 
-/* The `resource_budget` block (contract, section 5) from the statistics of each metric. New reference. */
+/* The `resource_budget` block (contract, section 5) from the statistics of each metric. New
+ * reference. */
 json_t *pw_summary_budget(const struct pw_stats stats[PW_METRIC_COUNT],
                           const struct pw_run_counts *counts, bool *failed);
 

@@ -1,6 +1,6 @@
 /*
- * A measured number, or the reason why there is none. Unknown is not zero: an absent value is `null` in
- * JSON and passes no bound.
+ * A measured number, or the reason why there is none. Unknown is not zero: an absent value is
+ * `null` in JSON and passes no bound.
  */
 #ifndef PW_CORE_VALUE_H
 #define PW_CORE_VALUE_H

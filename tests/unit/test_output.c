@@ -38,24 +38,24 @@ static void short_output_is_kept_whole(void **state)
 static void the_end_is_kept(void **state)
 {
     (void)state;
-    enum { LINES = 5000, LINE = 10 };
-    char *all = malloc(LINES * LINE + 1);
-    for (int i = 0; i < LINES; i++)
-        snprintf(all + i * LINE, LINE + 1, "%08d \n", i);
+    const size_t line = 10, size = 5000 * line;
+    char *all = malloc(size + 1);
+    for (size_t i = 0; i < size / line; i++)
+        snprintf(all + i * line, line + 1, "%08zu \n", i);
     static const size_t pieces[] = {1, 7, 4096, 8191, 8192, 8193, 20000};
     for (size_t p = 0; p < sizeof pieces / sizeof pieces[0]; p++) {
         struct pw_tail tail = PW_TAIL_INIT;
         int end;
         assert_int_equal(pw_tail_open(&tail, &end, NULL), 0);
-        for (size_t at = 0; at < LINES * LINE; at += pieces[p]) {
-            size_t left = LINES * LINE - at;
+        for (size_t at = 0; at < size; at += pieces[p]) {
+            size_t left = size - at;
             put(end, all + at, left < pieces[p] ? left : pieces[p]);
             assert_true(pw_tail_drain(&tail, SIZE_MAX));
         }
-        assert_int_equal(tail.total, LINES * LINE);
+        assert_int_equal(tail.total, size);
         char *text = pw_tail_text(&tail);
         assert_int_equal(strlen(text), PW_LIMIT_OUTPUT_TAIL_BYTES);
-        assert_string_equal(text, all + LINES * LINE - PW_LIMIT_OUTPUT_TAIL_BYTES);
+        assert_string_equal(text, all + size - PW_LIMIT_OUTPUT_TAIL_BYTES);
         free(text);
         close(end);
         pw_tail_done(&tail);

@@ -45,8 +45,10 @@ static int crew_init(struct crew *crew, size_t count, struct pw_err *err)
     crew->workers = calloc(count, sizeof *crew->workers);
     crew->specs = calloc(count, sizeof *crew->specs);
     crew->berths = calloc(count, sizeof *crew->berths);
-    if (!crew->workers || !crew->specs || !crew->berths)
-        return pw_err_memory(err); /* count stays 0: crew_done() frees the arrays */
+    if (!crew->workers || !crew->specs || !crew->berths) {
+        pw_err_memory(err);
+        return -1; /* count stays 0: crew_done() frees the arrays */
+    }
     crew->count = count;
     for (size_t i = 0; i < count; i++) {
         crew->workers[i].id = (unsigned)i + 1;

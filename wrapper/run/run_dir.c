@@ -14,28 +14,29 @@
 
 enum { STAMPS_TRIED = 3600 };
 
-static int make_stamped(const char *out_dir, const char *name, char **ret_path, struct pw_err *err)
+static char *make_stamped(const char *out_dir, const char *name, struct pw_err *err)
 {
     time_t now = time(NULL);
     for (int i = 0; i < STAMPS_TRIED; i++) {
-        char stamp[PW_TIMESTAMP_MAX];
+        char stamp[PW_TIMESTAMP_MAX], *path;
         pw_clock_format_stamp(now + i, stamp);
-        PW_FREE_AUTO char *path = NULL;
         if (asprintf(&path, "%s/%s-%s", out_dir, name, stamp) < 0) {
-            path = NULL;
-            return pw_err_memory(err);
+            pw_err_memory(err);
+            return NULL;
         }
-        if (mkdir(path, 0777) == 0) {
-            *ret_path = path;
-            path = NULL;
-            return 0;
+        if (mkdir(path, 0777) == 0)
+            return path;
+        int sys = errno;
+        if (sys != EEXIST) {
+            pw_err_system(err, sys, "create folder `%s`", path);
+            pw_err_remedy(err, "name a writable folder with --out-dir");
         }
-        if (errno != EEXIST) {
-            pw_err_system(err, errno, "create folder `%s`", path);
-            return pw_err_remedy(err, "name a writable folder with --out-dir");
-        }
+        free(path);
+        if (sys != EEXIST)
+            return NULL;
     }
-    return pw_err_set(err, PW_ERR_SYSTEM, "no free name for a run folder in `%s`", out_dir);
+    pw_err_set(err, PW_ERR_SYSTEM, "no free name for a run folder in `%s`", out_dir);
+    return NULL;
 }
 
 int pw_run_dir_make(const char *out_dir, const char *name, char **ret_path, struct pw_err *err)
@@ -45,15 +46,15 @@ int pw_run_dir_make(const char *out_dir, const char *name, char **ret_path, stru
     PW_FREE_AUTO char *absolute = realpath(out_dir, NULL);
     if (!absolute)
         return pw_err_system(err, errno, "find folder `%s`", out_dir);
-    PW_FREE_AUTO char *path = NULL;
-    if (make_stamped(absolute, name ? name : "local-perf", &path, err))
+    char *path = make_stamped(absolute, name ? name : "local-perf", err);
+    if (!path)
         return -1;
     if (pw_dir_check_writable(path, err)) {
         rmdir(path);
+        free(path);
         return -1;
     }
     *ret_path = path;
-    path = NULL;
     return 0;
 }
 
