@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "core/file.h"
+#include "tests/unit/unit.h"
 
 struct fake_root {
     char *path;
