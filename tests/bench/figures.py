@@ -108,7 +108,8 @@ def own_cpu(bench, processes, bar, seconds=10):
     worker = bench.finish(process)["runs"][0]["worker_results"][0]
     if worker["sampled_peak_processes"] != processes:
         raise BenchError(f"sampled {worker['sampled_peak_processes']} of {processes} processes")
-    return Row(f"CPU of perfwrap, {processes} sleeping", used_ns / wall_ns * 100, "% of a core", bar,
+    return Row(f"CPU of perfwrap, {processes} sleeping", used_ns / wall_ns * 100, "% of a core",
+               bar,
                note=f"in {wall_ns / 1e9:.1f} s; {worker['sample_count']} samples in all, "
                     f"{len(own)} own processes")
 
@@ -176,12 +177,14 @@ def observer(bench):
     }
     rows = []
     for label, script in targets.items():
+
         def sample(*options, script=script):
             summary = bench.run(["-n", "3", "-w", "1", *options], ["sh", "-c", script])
             if any(bool(worker["sample_count"]) != (not options)
                    for _, worker in worker_results(summary)):
                 raise BenchError(f"sampled or not, against what was asked: {options}")
             return durations_ms(summary)
+
         on, off = interleave(8, sample, lambda: sample("--probe-budget-pct", "0"))
         rows.append(Row(f"{label}, sampled / not sampled, p50",
                         percentile(on, 50) / percentile(off, 50), "",

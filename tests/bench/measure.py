@@ -51,7 +51,10 @@ class Bench:
     def __init__(self, perfwrap, programs):
         self.perfwrap = os.path.realpath(perfwrap)
         self.programs = programs
-        self._scratch = tempfile.TemporaryDirectory(prefix="perfwrap-bench-")
+        # In memory where possible: the targets write there too, and a busy disk would delay them.
+        shm = "/dev/shm"
+        self._scratch = tempfile.TemporaryDirectory(
+            prefix="perfwrap-bench-", dir=shm if os.access(shm, os.W_OK | os.X_OK) else None)
         self.scratch = self._scratch.name
 
     def close(self):
@@ -171,6 +174,19 @@ def pss_kb(pid):
     except (FileNotFoundError, ProcessLookupError):
         pass
     return 0
+
+
+def busy_pct(seconds=1.0):
+    """How busy all CPUs together are just now, in percent: the first line of /proc/stat, where the
+    fourth and fifth number are idle time."""
+    def read():
+        with open("/proc/stat", encoding="ascii") as file:
+            ticks = [int(word) for word in file.readline().split()[1:9]]
+        return sum(ticks), ticks[3] + ticks[4]
+    total, idle = read()
+    time.sleep(seconds)
+    total_after, idle_after = read()
+    return 100 * (1 - (idle_after - idle) / max(total_after - total, 1))
 
 
 def wait_for_file(path, process, timeout_sec):
