@@ -121,8 +121,8 @@ def cpu(bench):
 
 def memory_of(bench, label, options, command):
     """Peaks of perfwrap's memory during a run. A small C program starts it and reads ru_maxrss at
-    its end (perfwrap, its wardens or a worker: the largest, so perfwrap is at or below it); meanwhile
-    the sum of the PSS of all processes of its own is sampled."""
+    its end (perfwrap, its wardens or a worker: the largest, so perfwrap is at or below it). The sum
+    of the PSS of all processes of its own is sampled meanwhile."""
     launcher = subprocess.Popen(
         [bench.program("bench_spawn"), "1", "0", *bench.perfwrap_argv(options, command)],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

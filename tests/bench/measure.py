@@ -165,7 +165,7 @@ def cpu_ns(pids):
 
 
 def pss_kb(pid):
-    """Proportional set size: shared pages divided among their users. 0 for a process that is gone."""
+    """Proportional set size: shared pages divided among their users; 0 if the process is gone."""
     try:
         with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
             for line in file:

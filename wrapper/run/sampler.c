@@ -11,6 +11,10 @@
 #define LONGEST_GAP_NS (INT64_C(10) * PW_NS_PER_SEC) /* however dear a tree is to read */
 #define MAPS_GAP_NS INT64_C(100000000)               /* between two looks at smaps_rollup */
 
+/* CPU that the close samples after a start may take, in percent of a core: many starts at once must
+ * not be in the way of each other. */
+#define START_PCT 5.0
+
 struct slot {
     struct pw_tree *tree; /* NULL: free */
     struct pw_tree_stats stats;
@@ -41,18 +45,29 @@ static int64_t min_ns(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* The gap to the next sample: twice the last one up to the interval; longer if reading this tree so
- * often would take more than its share of the CPU budget. */
+static int64_t max_ns(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* How far apart samples must be so that all active trees, as dear to read as this one, take `pct`
+ * percent of a core. */
+static int64_t affordable_gap_ns(int64_t cost_ns, unsigned active, double pct)
+{
+    return (int64_t)((double)cost_ns * active * 100.0 / pct);
+}
+
+/* The gap to the next sample: twice the last one up to the interval, within START_PCT; from there
+ * on as the CPU budget allows. */
 static void plan_next(struct pw_sampler *sampler, struct slot *slot, int64_t now, int64_t cost_ns,
                       unsigned active)
 {
     int64_t interval = pw_ms_to_ns(sampler->plan->probe_interval_ms);
-    int64_t gap = min_ns(slot->gap_ns * 2, interval);
-    int64_t affordable =
-        (int64_t)((double)cost_ns * active * 100.0 / sampler->plan->probe_budget_pct);
-    slot->gap_ns = gap;
-    if (gap >= interval && affordable > gap) {
-        gap = min_ns(affordable, LONGEST_GAP_NS);
+    int64_t budget_gap = affordable_gap_ns(cost_ns, active, sampler->plan->probe_budget_pct);
+    int64_t gap = max_ns(slot->gap_ns * 2, affordable_gap_ns(cost_ns, active, START_PCT));
+    slot->gap_ns = gap = min_ns(gap, interval);
+    if (gap == interval && budget_gap > interval) {
+        gap = min_ns(budget_gap, LONGEST_GAP_NS);
         pthread_mutex_lock(&sampler->lock);
         sampler->observer.lengthened_gaps++;
         pthread_mutex_unlock(&sampler->lock);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include "core/clock.h"
 #include "core/file.h"
@@ -19,6 +20,12 @@ enum {
     ADOPTED_MAX = 256, /* what was adopted before and is spared; more is not remembered */
 };
 
+/* In a crowd, the time between two starts, shared by the CPUs: about the CPU time of one start,
+ * until the target runs its own code. Closer, and starts would wait for each other's CPU, which
+ * would count in the targets' durations. A few at once find their CPU anyway. */
+#define START_GAP_NS INT64_C(800000)
+enum { CROWD_PER_CPU = 4 };
+
 /* What an epoll event is about: worker index and source in one number; signals have their own. */
 enum source { SOURCE_CONTROL, SOURCE_OUT, SOURCE_ERR, SOURCE_COUNT };
 #define TAG_SIGNAL UINT64_MAX
@@ -26,7 +33,7 @@ enum source { SOURCE_CONTROL, SOURCE_OUT, SOURCE_ERR, SOURCE_COUNT };
 struct pw_supervisor {
     const struct pw_session_events *events;
     int epoll_fd, signal_fd, warden_fd;
-    unsigned starts_at_once;
+    unsigned starts_at_once; /* as many as there are CPUs */
     int interrupted_by;
     bool forced;
 };
@@ -39,6 +46,7 @@ struct batch {
     struct pw_sampler *sampler;
     struct pw_worker_record *records;
     bool all_ready;
+    int64_t next_start_ns; /* not before, in a crowd */
     size_t ended, failed;
     pid_t adopted[ADOPTED_MAX]; /* kin of perfwrap before the batch */
     size_t adopted_count;
@@ -192,6 +200,19 @@ static int call_off(struct batch *batch, struct pw_err *err)
     return 0;
 }
 
+/* The loop may stand still for so long: nothing in it is urgent, the wardens take the times. */
+static void wait_for_gap(struct batch *batch)
+{
+    unsigned cpus = batch->supervisor->starts_at_once;
+    const struct timespec until = {.tv_sec = batch->next_start_ns / PW_NS_PER_SEC,
+                                   .tv_nsec = batch->next_start_ns % PW_NS_PER_SEC};
+    if (batch->count <= (size_t)cpus * CROWD_PER_CPU)
+        return;
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+        ;
+    batch->next_start_ns = pw_clock_now_ns() + START_GAP_NS / cpus;
+}
+
 /* Once all wardens wait: starts targets, a few at a time. */
 static int start_targets(struct batch *batch, struct pw_err *err)
 {
@@ -207,6 +228,7 @@ static int start_targets(struct batch *batch, struct pw_err *err)
     for (size_t i = 0; i < batch->count && going < batch->supervisor->starts_at_once; i++) {
         if (batch->workers[i].state != PW_WORKER_READY)
             continue;
+        wait_for_gap(batch);
         if (pw_worker_go(&batch->workers[i], err))
             return -1;
         going++;

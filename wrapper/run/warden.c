@@ -203,8 +203,26 @@ static bool holds_group(const struct warden *warden)
            waitid(P_PGID, (id_t)warden->root_group, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
+/* What is left to do after the target's end is urgent to nobody: it must not delay the starts and
+ * ends of other targets. Only where real-time priority was allowed, for there the way back is
+ * allowed too. */
+static void step_back(const struct warden *warden)
+{
+    const struct sched_param none = {0};
+    if (warden->fifo)
+        sched_setscheduler(0, SCHED_IDLE, &none);
+}
+
+static void step_forward(const struct warden *warden)
+{
+    const struct sched_param none = {0};
+    if (warden->fifo)
+        sched_setscheduler(0, SCHED_OTHER, &none);
+}
+
 static void signal_tree(const struct warden *warden, int sig)
 {
+    step_forward(warden); /* against what forks, speed counts */
     ssize_t count = pw_kin_list(getpid(), kin, PW_KIN_MAX);
     /* The group first: the kernel signals it in one go, before any member can fork again. */
     if (holds_group(warden) && (sig == SIGKILL || count <= 0))
@@ -245,17 +263,10 @@ static void find_orphans(struct warden *warden)
     }
 }
 
-static void end_real_time(struct warden *warden)
-{
-    const struct sched_param normal = {0};
-    if (warden->fifo)
-        sched_setscheduler(0, SCHED_OTHER, &normal);
-    warden->fifo = false;
-}
-
 static void root_ended(struct warden *warden, int64_t ended_at_ns)
 {
     struct pw_warden_report message = {.kind = PW_REPORT_EXITED};
+    step_back(warden);
     message.exited.ended_at_ns = ended_at_ns;
     message.exited.cause = warden->cause;
     message.exited.io_sys = read_io(warden->root, message.exited.io);
@@ -265,7 +276,6 @@ static void root_ended(struct warden *warden, int64_t ended_at_ns)
     warden->root = 0;
     close(warden->pidfd);
     warden->pidfd = -1;
-    end_real_time(warden);
     report(warden, &message);
     if (warden->phase != PHASE_RUNNING)
         return;
