@@ -21,6 +21,18 @@ void pw_json_append(json_t *array, json_t *value, bool *failed)
     }
 }
 
+/* Every decimal number of 15 digits survives the way to a double and back (IEEE 754), and 0.1 stays
+ * 0.1. */
+enum { REAL_DIGITS = 15 };
+
+/* What a reader of the file will get: so that a document is the same before and after. */
+static double as_written(double number)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%.*g", REAL_DIGITS, number);
+    return strtod(text, NULL);
+}
+
 json_t *pw_json_number(struct pw_value value, bool integer)
 {
     if (!pw_value_is_present(value) || !isfinite(value.number)) {
@@ -30,7 +42,7 @@ json_t *pw_json_number(struct pw_value value, bool integer)
     if (integer && fabs(value.number) <= 0x1p53 && value.number == floor(value.number)) {
         return json_integer((json_int_t)value.number);
     }
-    return json_real(value.number);
+    return json_real(as_written(value.number));
 }
 
 /* Length of the well-formed UTF-8 character at `text`, 0 if it is none (RFC 3629, section 4). */
@@ -159,10 +171,6 @@ int pw_json_read_file(const char *path, json_t **ret_root, struct pw_err *err)
     *ret_root = root;
     return 0;
 }
-
-/* Every decimal number of 15 digits survives the way to a double and back (IEEE 754), and 0.1 stays
- * 0.1. */
-enum { REAL_DIGITS = 15 };
 
 static int add_part(const char *part, size_t size, void *context)
 {

@@ -236,8 +236,8 @@ static json_t *observer_block(struct builder *builder)
         gap_ms = pw_value_of(pw_ns_to_ms(observer->largest_gap_ns));
     }
     json_t *block = json_object();
-    pw_json_put(block, "sampler_cpu_ms", json_real(cpu_ms), failed);
-    pw_json_put(block, "observed_ms", json_real(observed_ms), failed);
+    pw_json_put(block, "sampler_cpu_ms", pw_json_number(pw_value_of(cpu_ms), false), failed);
+    pw_json_put(block, "observed_ms", pw_json_number(pw_value_of(observed_ms), false), failed);
     pw_json_put(block, "sampler_cpu_pct", pw_json_number(share, false), failed);
     pw_json_put(block, "samples", json_integer((json_int_t)observer->samples), failed);
     pw_json_put(block, "largest_gap_ms", pw_json_number(gap_ms, false), failed);
@@ -245,8 +245,10 @@ static json_t *observer_block(struct builder *builder)
                 failed);
     pw_json_put(block, "processes_skipped", json_integer((json_int_t)observer->processes_skipped),
                 failed);
-    pw_json_put(block, "budget_pct", json_real(observer->budget_pct), failed);
-    pw_json_put(block, "interval_ms", json_real(observer->interval_ms), failed);
+    pw_json_put(block, "budget_pct", pw_json_number(pw_value_of(observer->budget_pct), false),
+                failed);
+    pw_json_put(block, "interval_ms", pw_json_number(pw_value_of(observer->interval_ms), false),
+                failed);
     pw_json_put(block, "tree_source", pw_json_string_or_null(observer->tree_source), failed);
     pw_json_put(block, "exit_clock", pw_json_string_or_null(observer->exit_clock), failed);
     return block;

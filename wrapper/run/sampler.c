@@ -14,13 +14,15 @@
 /* CPU that the close samples after a start may take, in percent of a core: many starts at once must
  * not be in the way of each other. */
 #define START_PCT 5.0
+#define CREDIT_NS INT64_C(10000000) /* CPU that workers may use ahead, all together */
 
 struct slot {
     struct pw_tree *tree; /* NULL: free */
     struct pw_tree_stats stats;
     int64_t last_at_ns, next_at_ns, gap_ns;
     int64_t next_top_ns, next_maps_ns;
-    int64_t busy_ns;
+    int64_t credit_ns; /* CPU it may still use; below 0: owes */
+    int64_t busy_ns;   /* wall time spent on it */
 };
 
 struct pw_sampler {
@@ -50,24 +52,30 @@ static int64_t max_ns(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* How far apart samples must be so that all active trees, as dear to read as this one, take `pct`
- * percent of a core. */
-static int64_t affordable_gap_ns(int64_t cost_ns, unsigned active, double pct)
+/* How long it takes until a worker's share of `pct` percent of a core pays for `cost_ns` of CPU. */
+static int64_t time_to_earn_ns(int64_t cost_ns, unsigned active, double pct)
 {
     return (int64_t)((double)cost_ns * active * 100.0 / pct);
 }
 
-/* The gap to the next sample: twice the last one up to the interval, within START_PCT; from there
- * on as the CPU budget allows. */
+/*
+ * When to look again. The gap doubles up to the interval, but many workers' close looks after their
+ * starts may not take more than START_PCT together. The CPU budget is a token bucket: a worker
+ * earns its share of it, saves up to its share of CREDIT_NS, and one that is in debt waits until it
+ * has earned it.
+ */
 static void plan_next(struct pw_sampler *sampler, struct slot *slot, int64_t now, int64_t cost_ns,
                       unsigned active)
 {
+    double pct = sampler->plan->probe_budget_pct;
     int64_t interval = pw_ms_to_ns(sampler->plan->probe_interval_ms);
-    int64_t budget_gap = affordable_gap_ns(cost_ns, active, sampler->plan->probe_budget_pct);
-    int64_t gap = max_ns(slot->gap_ns * 2, affordable_gap_ns(cost_ns, active, START_PCT));
+    int64_t earned = (int64_t)((double)(now - slot->last_at_ns) * pct / 100.0 / active);
+    slot->credit_ns = min_ns(slot->credit_ns + earned, CREDIT_NS / active) - cost_ns;
+    int64_t gap = max_ns(slot->gap_ns * 2, time_to_earn_ns(cost_ns, active, START_PCT));
     slot->gap_ns = gap = min_ns(gap, interval);
-    if (gap == interval && budget_gap > interval) {
-        gap = min_ns(budget_gap, LONGEST_GAP_NS);
+    int64_t wait = slot->credit_ns < 0 ? time_to_earn_ns(-slot->credit_ns, active, pct) : 0;
+    if (wait > interval) {
+        gap = min_ns(wait, LONGEST_GAP_NS);
         pthread_mutex_lock(&sampler->lock);
         sampler->observer.lengthened_gaps++;
         pthread_mutex_unlock(&sampler->lock);
@@ -101,8 +109,8 @@ static void sample_slot(struct pw_sampler *sampler, struct slot *slot, unsigned 
     if (now - slot->last_at_ns > sampler->observer.largest_gap_ns)
         sampler->observer.largest_gap_ns = now - slot->last_at_ns;
     pthread_mutex_unlock(&sampler->lock);
-    slot->last_at_ns = now;
     plan_next(sampler, slot, now, cost, active);
+    slot->last_at_ns = now;
 }
 
 /* Samples every slot that is due; returns when the next one will be. */
@@ -220,6 +228,7 @@ int pw_sampler_add(struct pw_sampler *sampler, unsigned index, pid_t warden_pid,
         slot->next_at_ns = slot->next_top_ns = slot->next_maps_ns = now;
         slot->gap_ns = FIRST_GAP_NS / 2;
         slot->busy_ns = 0;
+        slot->credit_ns = CREDIT_NS; /* cut to its share at the first sample */
     }
     pthread_mutex_unlock(&sampler->trees);
     if (result)
