@@ -14,10 +14,11 @@
 #include "core/stats.h"
 #include "wrapper/run/iteration.h"
 #include "wrapper/run/run_dir.h"
+#include "wrapper/run/scratch.h"
 
 struct session {
     struct pw_stage stage;
-    char *scratch_dir;
+    struct pw_scratch scratch;
     int64_t measuring_since_ns;
 };
 
@@ -29,9 +30,7 @@ static void session_done(struct session *session)
     pw_fd_done(&stage->output_fd);
     pw_fd_done(&stage->null_fd);
     setrlimit(RLIMIT_NOFILE, &stage->nofile);
-    if (session->scratch_dir)
-        pw_dir_remove_tree(session->scratch_dir, NULL);
-    free(session->scratch_dir);
+    pw_scratch_close(&session->scratch);
 }
 
 /* Wardens and kept /proc files need descriptors; the workers get the limit back that we were given.
@@ -75,11 +74,11 @@ static int session_init(struct session *session, struct pw_err *err)
         return -1;
     if (stage->events && stage->events->run_dir)
         stage->events->run_dir(stage->events->context, stage->run->run_dir);
-    if (pw_dir_make_private("perfwrap", &session->scratch_dir, err) || open_files(stage, err) ||
+    if (pw_scratch_open(&session->scratch, err) || open_files(stage, err) ||
         pw_supervisor_new(stage->events, &stage->supervisor, err) ||
         pw_sampler_new(plan, &stage->sampler, err))
         return -1;
-    stage->scratch_dir = session->scratch_dir;
+    stage->scratch_dir = session->scratch.path;
     return 0;
 }
 
@@ -298,7 +297,8 @@ int pw_session_run(const struct pw_plan *plan, const struct pw_session_events *e
 {
     struct pw_err own_err = PW_ERR_INIT;
     struct session session = {
-        .stage = {.plan = plan, .events = events, .run = run, .output_fd = -1, .null_fd = -1}};
+        .stage = {.plan = plan, .events = events, .run = run, .output_fd = -1, .null_fd = -1},
+        .scratch = PW_SCRATCH_INIT};
     if (!err)
         err = &own_err;
     run->observer.tree_source = "none";
