@@ -15,6 +15,13 @@ from pwtest import (IS_ROOT, NOBODY_ID, PRESET, SANITIZED, SLOWER, PerfwrapTest,
 
 
 class FaultTest(PerfwrapTest):
+    def copied(self, name):
+        """A copy of a target that everybody may read."""
+        path = self.dir / name
+        shutil.copy(target(name), path)
+        path.chmod(0o755)
+        return path
+
     def assert_one_error(self, run, *words):
         """Standard error has one line from perfwrap, with all the words."""
         lines = [line for line in run.err.splitlines() if line.startswith("perfwrap:")]
@@ -141,7 +148,7 @@ class Processes(FaultTest):
 
     def test_a_target_that_cannot_fork_fails_by_itself(self):
         nobody = self.as_nobody()
-        run = self.run_pw("-n", 1, "-w", 0, cmd=[target("fork_bomb"), 60, 1000], expect=1,
+        run = self.run_pw("-n", 1, "-w", 0, cmd=[self.copied("fork_bomb"), 60, 1000], expect=1,
                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (30, 30)),
                           **nobody)
         self.assertEqual([99], [worker["return_code"] for worker in run.workers()])
@@ -314,13 +321,6 @@ class Proc(FaultTest):
         for key, truth in (("sampled_peak_tree_rss_kb", 16384), ("peak_open_fds", 3)):
             if worker[key] is not None:
                 self.assertGreaterEqual(worker[key], truth, f"{key}: unknown is not zero")
-
-    def copied(self, name):
-        """A copy of a target that everybody may read."""
-        path = self.dir / name
-        shutil.copy(target(name), path)
-        path.chmod(0o755)
-        return path
 
     def require_setuid_files(self):
         if os.statvfs(self.dir).f_flag & os.ST_NOSUID:
