@@ -146,6 +146,14 @@ static void failing_hook_is_an_error(void **state)
     assert_int_equal(run.iteration_count, 1); /* what was measured is kept */
     assert_int_equal(run.stop, PW_STOP_ERROR);
     pw_run_record_done(&run);
+
+    pw_run_record_init(&run);
+    plan.prepare = NULL;
+    plan.conclude = "test $PERFWRAP_ITERATION -lt 2"; /* fails behind the second */
+    assert_int_equal(pw_session_run(&plan, NULL, &run, &err), -1);
+    assert_non_null(strstr(err.message, "--conclude"));
+    assert_int_equal(run.iteration_count, 2);
+    pw_run_record_done(&run);
 }
 
 static void interrupt(void *context, bool warmup, const struct pw_iteration_record *iteration)

@@ -89,7 +89,8 @@ static bool is_interrupted(const struct session *session)
     return pw_supervisor_interrupted_by(session->stage.supervisor) != 0;
 }
 
-/* One iteration with its hooks. If interrupted meanwhile it is dropped, and *ret_kept false. */
+/* One iteration and the hook before it. If interrupted meanwhile it is dropped, and *ret_kept
+ * false. The hook behind it is run when the iteration is kept safe: conclude(). */
 static int run_iteration(const struct session *session, unsigned number, unsigned shown,
                          unsigned total, struct pw_iteration_record *iteration, bool *ret_kept,
                          struct pw_err *err)
@@ -105,16 +106,20 @@ static int run_iteration(const struct session *session, unsigned number, unsigne
         return 0;
     if (pw_iteration_run(stage, number, iteration, err))
         return -1;
-    if (is_interrupted(session) ||
-        pw_hook_run(stage, "--conclude", stage->plan->conclude, number, err)) {
-        bool interrupted = is_interrupted(session);
+    if (pw_supervisor_interrupted_by(stage->supervisor)) { /* while it ran: it is not whole */
         pw_iteration_record_done(iteration);
-        return interrupted ? 0 : -1;
+        return 0;
     }
     *ret_kept = true;
     if (events && events->iteration_ended)
         events->iteration_ended(events->context, number == 0, iteration);
     return 0;
+}
+
+static int conclude(const struct session *session, unsigned number, struct pw_err *err)
+{
+    const struct pw_stage *stage = &session->stage;
+    return pw_hook_run(stage, "--conclude", stage->plan->conclude, number, err);
 }
 
 static int warm_up(const struct session *session, struct pw_err *err)
@@ -128,8 +133,11 @@ static int warm_up(const struct session *session, struct pw_err *err)
             return pw_err_prefix(err, "warm-up %u", i);
         if (kept && i == 1)
             run->first_warmup_ms = iteration.duration_ms;
-        if (kept)
-            pw_iteration_record_done(&iteration);
+        if (!kept)
+            continue;
+        pw_iteration_record_done(&iteration);
+        if (conclude(session, 0, err))
+            return pw_err_prefix(err, "warm-up %u", i);
     }
     return 0;
 }
@@ -242,6 +250,8 @@ static int measure(struct session *session, struct pw_err *err)
         if (result)
             return pw_err_prefix(err, "keep iteration %u (the %zu before it are kept)", number,
                                  run->iteration_count);
+        if (conclude(session, number, err))
+            return pw_err_prefix(err, "iteration %u", number);
     }
     return 0;
 }

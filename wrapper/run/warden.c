@@ -40,7 +40,6 @@ struct warden {
     int64_t deadline_ns; /* of the phase; INT64_MAX: none */
     int64_t give_up_ns;
     uint32_t orphans;
-    int64_t orphan_cpu_ns;
     int inherited_nice;
     bool fifo;
 };
@@ -108,8 +107,8 @@ static int exec_by_path(char **argv)
 static int child_main(void *argument)
 {
     struct child_job *job = argument;
-    prctl(PR_SET_PDEATHSIG,
-          SIGKILL); /* should the warden be killed: nobody else knows the target */
+    /* Should the warden be killed: nobody else may know the target. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     setpgid(0, 0);
     if (job->nice != 0)
         setpriority(PRIO_PROCESS, 0, job->nice);
@@ -292,11 +291,7 @@ static bool reap_others(struct warden *warden)
             return errno != ECHILD;
         if (info.si_pid == 0 || info.si_pid == warden->root)
             return true; /* the target's exit is for the pidfd to tell */
-        struct rusage usage;
-        if (wait4(info.si_pid, NULL, 0, &usage) > 0)
-            warden->orphan_cpu_ns +=
-                (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * NS_PER_SEC +
-                (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * INT64_C(1000);
+        waitpid(info.si_pid, NULL, 0);
     }
 }
 
@@ -430,7 +425,6 @@ int main(int argc, char **argv)
         wait_for_event(&warden);
     struct pw_warden_report done = {.kind = PW_REPORT_DONE};
     done.done.orphans = warden.orphans;
-    done.done.orphan_cpu_ns = warden.orphan_cpu_ns;
     done.done.survivors = survivors;
     if (warden.control >= 0)
         report(&warden, &done);

@@ -88,9 +88,8 @@ struct pw_warden_report {
             char comm[16];
         } orphan;
         struct {
-            uint32_t orphans;      /* alive when the target ended by itself */
-            int64_t orphan_cpu_ns; /* CPU time of processes reaped besides the target */
-            bool survivors;        /* something could not be killed */
+            uint32_t orphans; /* alive when the target ended by itself */
+            bool survivors;   /* something could not be killed */
         } done;
     };
 };
