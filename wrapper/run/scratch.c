@@ -21,10 +21,10 @@ enum {
 
 static int open_locked(int dir_fd, const char *path)
 {
-    PW_FD_AUTO fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB))
-        return -1;
-    return pw_fd_take(&fd);
+    int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB))
+        pw_fd_done(&fd);
+    return fd;
 }
 
 static bool has_our_name(const char *name)
