@@ -113,8 +113,8 @@ bool pw_cli_may_color(int fd)
     return isatty(fd) && !(objection && *objection) && terminal && strcmp(terminal, "dumb") != 0;
 }
 
-int pw_command_parse(const struct pw_command *command, int argc, char *const *argv, void *target,
-                     struct pw_parsed *ret_parsed, struct pw_err *err)
+static int parse(const struct pw_command *command, int argc, char *const *argv, void *target,
+                 struct pw_parsed *ret_parsed, struct pw_err *err)
 {
     struct pw_parsed parsed;
     if (pw_options_parse(command->options, argc, argv, target, &parsed, err) != 0) {
@@ -131,6 +131,23 @@ int pw_command_parse(const struct pw_command *command, int argc, char *const *ar
     }
     *ret_parsed = parsed;
     return 0;
+}
+
+bool pw_command_begin(const struct pw_command *command, int argc, char *const *argv, void *target,
+                      struct pw_parsed *ret_parsed, int *ret_status)
+{
+    struct pw_err err = PW_ERR_INIT;
+    PW_STR_AUTO help = PW_STR_INIT;
+    if (parse(command, argc, argv, target, ret_parsed, &err) != 0) {
+        *ret_status = pw_cli_fail(&err);
+        return false;
+    }
+    if (ret_parsed->stopped) {
+        pw_help_text(command, &help);
+        *ret_status = pw_cli_print(&help);
+        return false;
+    }
+    return true;
 }
 
 /*

@@ -45,11 +45,12 @@ int pw_cmd_help(const struct pw_command *command, int argc, char *const *argv)
     struct pw_parsed parsed;
     struct pw_err err = PW_ERR_INIT;
     PW_STR_AUTO text = PW_STR_INIT;
-    if (pw_command_parse(command, argc, argv, &given, &parsed, &err) != 0) {
-        return pw_cli_fail(&err);
+    int status;
+    if (!pw_command_begin(command, argc, argv, &given, &parsed, &status)) {
+        return status;
     }
-    const struct pw_command *about = given.help ? command : &pw_commands[0];
-    if (!given.help && parsed.operand_count > 0) {
+    const struct pw_command *about = &pw_commands[0];
+    if (parsed.operand_count > 0) {
         about = pw_command_find(parsed.operands[0]);
         if (!about) {
             const char *nearest = pw_command_nearest(parsed.operands[0]);

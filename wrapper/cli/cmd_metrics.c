@@ -7,7 +7,6 @@
 #include "exporters/document.h"
 #include "exporters/report.h"
 #include "wrapper/cli/command.h"
-#include "wrapper/cli/help.h"
 
 struct metrics_options {
     const char *format;
@@ -97,12 +96,9 @@ int pw_cmd_metrics(const struct pw_command *command, int argc, char *const *argv
     struct pw_parsed parsed;
     struct pw_err err = PW_ERR_INIT;
     PW_STR_AUTO text = PW_STR_INIT;
-    if (pw_command_parse(command, argc, argv, &given, &parsed, &err) != 0) {
-        return pw_cli_fail(&err);
-    }
-    if (given.help) {
-        pw_help_text(command, &text);
-        return pw_cli_print(&text);
+    int status;
+    if (!pw_command_begin(command, argc, argv, &given, &parsed, &status)) {
+        return status;
     }
     for (size_t i = 0; i < FORMAT_COUNT; i++) {
         if (strcmp(formats[i].name, given.format) == 0) {

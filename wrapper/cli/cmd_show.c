@@ -7,7 +7,6 @@
 #include "core/summary.h"
 #include "exporters/exporter.h"
 #include "wrapper/cli/command.h"
-#include "wrapper/cli/help.h"
 
 struct show_options {
     const char *format;
@@ -90,12 +89,9 @@ int pw_cmd_show(const struct pw_command *command, int argc, char *const *argv)
     struct pw_parsed parsed;
     struct pw_err err = PW_ERR_INIT;
     PW_STR_AUTO text = PW_STR_INIT;
-    if (pw_command_parse(command, argc, argv, &given, &parsed, &err) != 0) {
-        return pw_cli_fail(&err);
-    }
-    if (given.help) {
-        pw_help_text(command, &text);
-        return pw_cli_print(&text);
+    int status;
+    if (!pw_command_begin(command, argc, argv, &given, &parsed, &status)) {
+        return status;
     }
     if (parsed.operand_count == 0) {
         pw_err_set(&err, PW_ERR_USAGE, "no summary given");

@@ -35,9 +35,11 @@ extern const struct pw_option_set pw_metrics_option_set, pw_show_option_set, pw_
 /* "perfwrap: message", and its remedy on a second line, on standard error; returns the exit status.
  */
 int pw_cli_fail(const struct pw_err *err);
-/* Parses for a subcommand that takes operands only; a word too many is an error. */
-int pw_command_parse(const struct pw_command *command, int argc, char *const *argv, void *target,
-                     struct pw_parsed *ret_parsed, struct pw_err *err);
+/* For a subcommand that takes operands only, and whose one option that stops is --help: parses its
+ * words. If that fails, or help was asked for and is shown, returns false with the exit status; a
+ * word too many is an error. */
+bool pw_command_begin(const struct pw_command *command, int argc, char *const *argv, void *target,
+                      struct pw_parsed *ret_parsed, int *ret_status);
 /* Writes a result to standard output, past stdio. Returns the exit status: PW_EXIT_FAILED, told on
  * standard error, if memory ran out while the text was made or if it could not be written. */
 int pw_cli_print(const struct pw_str *text);
