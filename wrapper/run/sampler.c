@@ -30,9 +30,10 @@ struct pw_sampler {
     unsigned slot_count;
     pthread_t thread;
     bool threaded;
-    pthread_mutex_t trees; /* guards proc and slots; held for one tree's sample at a time */
+    pthread_mutex_t trees; /* guards the next three; held for one sample at a time */
     struct pw_proc *proc;
     struct slot *slots;
+    int64_t charged_ns;   /* CPU of the thread that workers have paid for */
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t changed;
     bool ending;
@@ -88,7 +89,7 @@ static void plan_next(struct pw_sampler *sampler, struct slot *slot, int64_t now
 static void sample_slot(struct pw_sampler *sampler, struct slot *slot, unsigned active)
 {
     const struct pw_plan *plan = sampler->plan;
-    int64_t now = pw_clock_now_ns(), cpu_before = pw_clock_thread_cpu_ns();
+    int64_t now = pw_clock_now_ns();
     bool maps = (plan->pss || plan->vmmap_snapshots) && now >= slot->next_maps_ns;
     bool top = plan->top_attach && now >= slot->next_top_ns;
     struct pw_tree_sample sample;
@@ -102,7 +103,9 @@ static void sample_slot(struct pw_sampler *sampler, struct slot *slot, unsigned 
         slot->next_top_ns += pw_ms_to_ns(plan->top_interval_ms);
     if (top && slot->next_top_ns <= now)
         slot->next_top_ns = now + pw_ms_to_ns(plan->top_interval_ms);
-    int64_t cost = pw_clock_thread_cpu_ns() - cpu_before;
+    /* All that the thread has used since the sample before, waking up included. */
+    int64_t cpu_ns = pw_clock_thread_cpu_ns(), cost = cpu_ns - sampler->charged_ns;
+    sampler->charged_ns = cpu_ns;
     slot->busy_ns += pw_clock_now_ns() - now;
     pthread_mutex_lock(&sampler->lock);
     sampler->observer.samples += outcome == PW_TREE_SAMPLED;
