@@ -83,16 +83,10 @@ static void two_at_once(void **state)
 
 static int make_tmpdir(void **state)
 {
-    (void)state;
-    return pw_dir_make_private("perfwrap-test", &folder, NULL) || setenv("TMPDIR", folder, 1);
-}
-
-static int remove_tmpdir(void **state)
-{
-    (void)state;
-    int result = pw_dir_remove_tree(folder, NULL);
-    free(folder);
-    return result;
+    if (make_folder(state) != 0)
+        return -1;
+    folder = *state;
+    return setenv("TMPDIR", folder, 1);
 }
 
 int main(void)
@@ -102,5 +96,5 @@ int main(void)
         cmocka_unit_test(what_a_killed_one_left_goes),
         cmocka_unit_test(two_at_once),
     };
-    return cmocka_run_group_tests(tests, make_tmpdir, remove_tmpdir);
+    return cmocka_run_group_tests(tests, make_tmpdir, drop_folder);
 }

@@ -1,14 +1,8 @@
 /* wrapper/run/session: how many iterations, in which order with hooks, and why it stopped. */
-#include <setjmp.h>
+#include "tests/unit/unit.h"
+
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-#include <cmocka.h>
 #include "core/file.h"
 #include "core/limits.h"
 #include "wrapper/run/session.h"
@@ -189,19 +183,13 @@ static void ignored_codes(void **state)
     assert_true(pw_plan_ignores(&plan, 4));
 }
 
-static int make_folder(void **state)
+static int prepare(void **state)
 {
-    (void)state;
     pw_signals_prepare();
-    return pw_dir_make_private("perfwrap-test", &folder, NULL);
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    int result = pw_dir_remove_tree(folder, NULL);
-    free(folder);
-    return result;
+    if (make_folder(state) != 0)
+        return -1;
+    folder = *state;
+    return 0;
 }
 
 int main(void)
@@ -215,5 +203,5 @@ int main(void)
         cmocka_unit_test(signal_stops_and_keeps),
         cmocka_unit_test(ignored_codes),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, prepare, drop_folder);
 }

@@ -26,12 +26,7 @@ static const struct pw_option options[] = {
      .check = check_format,
      .offset = offsetof(struct help_options, format),
      .help = "As text, or the manual page perfwrap(1) for `man -l -`."},
-    {.name = "help",
-     .letter = 'h',
-     .type = PW_OPTION_FLAG,
-     .stops = true,
-     .offset = offsetof(struct help_options, help),
-     .help = "Show this help."},
+    PW_OPTION_HELP(help_options),
 };
 const struct pw_option_set pw_help_option_set = {.options = options,
                                                  .count = sizeof options / sizeof *options,

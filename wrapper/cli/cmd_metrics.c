@@ -78,12 +78,7 @@ static const struct pw_option options[] = {
      .offset = offsetof(struct metrics_options, format),
      .help = "The table as text, as the Markdown page of the documentation or as JSON; or the JSON "
              "Schema of summary.json or of iteration-NNN.json."},
-    {.name = "help",
-     .letter = 'h',
-     .type = PW_OPTION_FLAG,
-     .stops = true,
-     .offset = offsetof(struct metrics_options, help),
-     .help = "Show this help."},
+    PW_OPTION_HELP(metrics_options),
 };
 const struct pw_option_set pw_metrics_option_set = {.options = options,
                                                     .count = sizeof options / sizeof *options,

@@ -37,12 +37,7 @@ static const struct pw_option options[] = {
      .type = PW_OPTION_FLAG,
      .offset = offsetof(struct show_options, no_color),
      .help = "No colours on a terminal."},
-    {.name = "help",
-     .letter = 'h',
-     .type = PW_OPTION_FLAG,
-     .stops = true,
-     .offset = offsetof(struct show_options, help),
-     .help = "Show this help."},
+    PW_OPTION_HELP(show_options),
 };
 const struct pw_option_set pw_show_option_set = {.options = options,
                                                  .count = sizeof options / sizeof *options,

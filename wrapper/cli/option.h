@@ -50,6 +50,13 @@ struct pw_option {
     bool stops;            /* what follows is not read (--help, --version) */
 };
 
+/* --help, for the table of a subcommand whose `struct target` has a flag `help`. */
+#define PW_OPTION_HELP(target)                                                \
+    {                                                                         \
+        .name = "help", .letter = 'h', .type = PW_OPTION_FLAG, .stops = true, \
+        .offset = offsetof(struct target, help), .help = "Show this help."    \
+    }
+
 enum { PW_OPTIONS_MAX = 48, PW_OPERANDS_MAX = 1 };
 
 struct pw_option_set {

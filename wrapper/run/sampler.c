@@ -63,27 +63,25 @@ static int64_t time_to_earn_ns(int64_t cost_ns, unsigned active, double pct)
  * When to look again. The gap doubles up to the interval, but many workers' close looks after their
  * starts may not take more than START_PCT together. The CPU budget is a token bucket: a worker
  * earns its share of it, saves up to its share of CREDIT_NS, and one that is in debt waits until it
- * has earned it.
+ * has earned it: then the gap is longer than the interval, and true is returned.
  */
-static void plan_next(struct pw_sampler *sampler, struct slot *slot, int64_t now, int64_t cost_ns,
+static bool plan_next(const struct pw_plan *plan, struct slot *slot, int64_t now, int64_t cost_ns,
                       unsigned active)
 {
-    double pct = sampler->plan->probe_budget_pct;
-    int64_t interval = pw_ms_to_ns(sampler->plan->probe_interval_ms);
+    double pct = plan->probe_budget_pct;
+    int64_t interval = pw_ms_to_ns(plan->probe_interval_ms);
     int64_t earned = (int64_t)((double)(now - slot->last_at_ns) * pct / 100.0 / active);
     slot->credit_ns = min_ns(slot->credit_ns + earned, CREDIT_NS / active) - cost_ns;
     int64_t gap = max_ns(slot->gap_ns * 2, time_to_earn_ns(cost_ns, active, START_PCT));
     slot->gap_ns = gap = min_ns(gap, interval);
     int64_t wait = slot->credit_ns < 0 ? time_to_earn_ns(-slot->credit_ns, active, pct) : 0;
-    if (wait > interval) {
+    bool lengthened = wait > interval;
+    if (lengthened)
         gap = min_ns(wait, LONGEST_GAP_NS);
-        pthread_mutex_lock(&sampler->lock);
-        sampler->observer.lengthened_gaps++;
-        pthread_mutex_unlock(&sampler->lock);
-    }
     slot->next_at_ns = now + gap;
-    if (sampler->plan->top_attach)
+    if (plan->top_attach)
         slot->next_at_ns = min_ns(slot->next_at_ns, slot->next_top_ns);
+    return lengthened;
 }
 
 static void sample_slot(struct pw_sampler *sampler, struct slot *slot, unsigned active)
@@ -106,13 +104,14 @@ static void sample_slot(struct pw_sampler *sampler, struct slot *slot, unsigned 
     /* All that the thread has used since the sample before, waking up included. */
     int64_t cpu_ns = pw_clock_thread_cpu_ns(), cost = cpu_ns - sampler->charged_ns;
     sampler->charged_ns = cpu_ns;
+    bool lengthened = plan_next(plan, slot, now, cost, active);
     slot->busy_ns += pw_clock_now_ns() - now;
     pthread_mutex_lock(&sampler->lock);
     sampler->observer.samples += outcome == PW_TREE_SAMPLED;
+    sampler->observer.lengthened_gaps += lengthened;
     if (now - slot->last_at_ns > sampler->observer.largest_gap_ns)
         sampler->observer.largest_gap_ns = now - slot->last_at_ns;
     pthread_mutex_unlock(&sampler->lock);
-    plan_next(sampler, slot, now, cost, active);
     slot->last_at_ns = now;
 }
 

@@ -202,15 +202,20 @@ static int check_interval(const struct session *session, bool *ret_stop, struct 
     return 0;
 }
 
+/* Whether the number of iterations is fixed, and so known beforehand. */
+static bool is_counted(const struct pw_plan *plan)
+{
+    return plan->until_ci_pct <= 0 && (plan->max_time_sec <= 0 || plan->iterations_given);
+}
+
 /* Whether enough was measured, and why. */
 static int check_stop(const struct session *session, bool *ret_stop, struct pw_err *err)
 {
     const struct pw_plan *plan = session->stage.plan;
     struct pw_run_record *run = session->stage.run;
     double elapsed_sec = pw_ns_to_sec(pw_clock_now_ns() - session->measuring_since_ns);
-    bool counted = plan->until_ci_pct <= 0 && (plan->max_time_sec <= 0 || plan->iterations_given);
     *ret_stop = false;
-    if (counted && run->iteration_count >= plan->iterations) {
+    if (is_counted(plan) && run->iteration_count >= plan->iterations) {
         *ret_stop = true;
         stop(run, PW_STOP_ITERATIONS, "all %u iterations were measured", plan->iterations);
     } else if (run->iteration_count > 0 && plan->max_time_sec > 0 &&
@@ -228,7 +233,6 @@ static int measure(struct session *session, struct pw_err *err)
 {
     const struct pw_plan *plan = session->stage.plan;
     struct pw_run_record *run = session->stage.run;
-    bool known = plan->until_ci_pct <= 0 && (plan->max_time_sec <= 0 || plan->iterations_given);
     session->measuring_since_ns = pw_clock_now_ns();
     while (!is_interrupted(session)) {
         bool enough, kept;
@@ -238,8 +242,8 @@ static int measure(struct session *session, struct pw_err *err)
             return -1;
         if (enough || number > PW_LIMIT_ITERATIONS)
             return 0;
-        if (run_iteration(session, number, number, known ? plan->iterations : 0, &iteration, &kept,
-                          err))
+        if (run_iteration(session, number, number, is_counted(plan) ? plan->iterations : 0,
+                          &iteration, &kept, err))
             return pw_err_prefix(err, "iteration %u", number);
         if (!kept)
             continue;
