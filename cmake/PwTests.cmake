@@ -20,6 +20,13 @@ get_filename_component(reference ${PROJECT_SOURCE_DIR}/../shared/reference ABSOL
 if(EXISTS ${reference})
     list(APPEND environment "PW_REFERENCE_DIR=${reference}")
 endif()
+# For clients that are not our own; where they are missing, their tests say so and are skipped.
+set(PW_NPM_DIR ${PROJECT_SOURCE_DIR}/build/npm CACHE PATH "Where ./bootstrap test installs npm packages")
+list(APPEND environment "PW_NPM_DIR=${PW_NPM_DIR}")
+get_filename_component(tools ${PROJECT_SOURCE_DIR}/../shared/tools ABSOLUTE)
+if(EXISTS ${tools})
+    list(APPEND environment "PW_TOOLS_DIR=${tools}")
+endif()
 
 # ThreadSanitizer of these compilers cannot live with the address randomisation of some kernels.
 set(launch "")

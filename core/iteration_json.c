@@ -17,6 +17,12 @@ static json_t *integer_or_null(int number)
     return number != 0 ? json_integer(number) : json_null();
 }
 
+/* Shared, for these blocks do not change any more. */
+static json_t *block_or_null(json_t *block)
+{
+    return block ? json_incref(block) : json_null();
+}
+
 static json_t *worker_to_json(const struct pw_worker_record *worker, bool *failed)
 {
     json_t *object = json_object();
@@ -35,6 +41,13 @@ static json_t *worker_to_json(const struct pw_worker_record *worker, bool *faile
     pw_json_put(object, "xctrace_trace_path", json_null(), failed);
     pw_json_put(object, "xctrace_hotspots", json_null(), failed);
     pw_json_put(object, "stderr_tail", pw_json_string_or_null(worker->stderr_tail), failed);
+    pw_json_put(object, "trace_id",
+                worker->trace_id[0] != '\0' ? json_string(worker->trace_id) : json_null(), failed);
+    pw_json_put(object, "telemetry",
+                worker->has_telemetry
+                    ? pw_telemetry_worker_to_json(&worker->telemetry, worker->family_points, failed)
+                    : json_null(),
+                failed);
     return object;
 }
 
@@ -77,7 +90,16 @@ json_t *pw_iteration_to_json(const struct pw_iteration_record *iteration, struct
                         &failed);
         }
     }
-    pw_json_put(object, "queue_cancel_datapoints", json_object(), &failed);
+    pw_json_put(object, "queue_cancel_datapoints",
+                iteration->queue_cancel ? json_incref(iteration->queue_cancel) : json_object(),
+                &failed);
+    pw_json_put(object, "otel_metrics", block_or_null(iteration->otel_metrics), &failed);
+    pw_json_put(object, "otel_actions", block_or_null(iteration->otel_actions), &failed);
+    pw_json_put(object, "telemetry",
+                iteration->has_telemetry
+                    ? pw_telemetry_counts_to_json(&iteration->telemetry, &failed)
+                    : json_null(),
+                &failed);
     pw_json_put(object, "xctrace_trace_path", json_null(), &failed);
     pw_json_put(object, "xctrace_hotspots", json_null(), &failed);
     pw_json_put(object, "stderr_tail", pw_json_string_or_null(stderr_tail_of(iteration)), &failed);

@@ -1,8 +1,12 @@
 /* What the numbers of a run say about the run itself: one small rule a warning, in one list. */
+#include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include "core/file.h"
+#include "core/json.h"
 #include "core/record.h"
 #include "core/stats.h"
+#include "core/str.h"
 
 enum { OUTLIERS_LEAST_ITERATIONS = 10, P95_LEAST_RUNS = 20 };
 
@@ -190,6 +194,108 @@ static int judge_missed_exits(const struct evidence *seen, struct pw_err *err)
         seen->missed_exits > 1 ? "processes" : "process");
 }
 
+/* Something that kept telemetry out of the numbers. */
+struct cause {
+    const char *key, *words, *advice; /* causes of one advice stand beside each other */
+    uint64_t count;
+};
+
+static bool describe_causes(const struct cause *causes, size_t count, struct pw_str *message,
+                            struct pw_str *advice, json_t *data)
+{
+    bool failed = false;
+    bool found = false;
+    const char *given = "";
+    for (size_t i = 0; i < count; i++) {
+        pw_json_put(data, causes[i].key, json_integer((json_int_t)causes[i].count), &failed);
+        if (causes[i].count == 0) {
+            continue;
+        }
+        pw_str_addf(message, "%s%s: %" PRIu64, found ? ", " : " ", causes[i].words,
+                    causes[i].count);
+        found = true;
+        if (strcmp(causes[i].advice, given) != 0) {
+            pw_str_addf(advice, "%s%s", *given ? " " : "", causes[i].advice);
+            given = causes[i].advice;
+        }
+    }
+    pw_str_add(message, ".");
+    return !failed && !message->failed && !advice->failed;
+}
+
+static int warn_of_causes(const struct evidence *seen, const char *kind, const char *beginning,
+                          const struct cause *causes, size_t count)
+{
+    uint64_t largest = 0;
+    for (size_t i = 0; i < count; i++) {
+        largest = causes[i].count > largest ? causes[i].count : largest;
+    }
+    if (largest == 0) {
+        return 0;
+    }
+    PW_STR_AUTO message = PW_STR_INIT;
+    PW_STR_AUTO advice = PW_STR_INIT;
+    json_t *data = json_object();
+    pw_str_add(&message, beginning);
+    if (!describe_causes(causes, count, &message, &advice, data)) {
+        json_decref(data);
+        return -1;
+    }
+    return pw_run_record_warn(seen->run, kind, advice.text, data, "%s", message.text);
+}
+
+static int judge_telemetry_lost(const struct evidence *seen, struct pw_err *err)
+{
+    static const char flush[] = "Let the command flush its telemetry and wait for the answer "
+                                "before it exits, or raise --otel-flush-wait-ms.";
+    static const char form[] = "It must send OTLP over HTTP: protobuf or JSON, plain or gzip.";
+    static const char less[] = "Let it report less often, or start fewer workers at once.";
+    static const char values[] = "Look at how the command records these metrics.";
+    static const char place[] = "Whatever reports without its worker's path is not counted: the "
+                                "path is part of OTEL_EXPORTER_OTLP_ENDPOINT.";
+    (void)err;
+    const uint64_t *losses = seen->run->telemetry.losses;
+    const struct pw_strays *strays = &seen->run->strays;
+    const struct cause causes[] = {
+        {"late", "payloads late", flush, losses[PW_LOSS_LATE]},
+        {"cut_off", "payloads cut off", flush, losses[PW_LOSS_CUT_OFF]},
+        {"undecodable", "payloads undecodable", form, losses[PW_LOSS_UNDECODABLE]},
+        {"unsupported", "payloads of another kind", form, losses[PW_LOSS_UNSUPPORTED]},
+        {"too_large", "payloads too large",
+         "Let it send smaller batches, or raise --otlp-max-body-mb.", losses[PW_LOSS_TOO_LARGE]},
+        {"busy", "payloads without room", less, losses[PW_LOSS_BUSY]},
+        {"memory", "payloads without memory", less, losses[PW_LOSS_MEMORY]},
+        {"invalid_point", "datapoints or spans that contradict themselves", values,
+         losses[PW_LOSS_INVALID_POINT]},
+        {"not_a_number", "datapoints that are NaN or infinite", values,
+         losses[PW_LOSS_NOT_A_NUMBER]},
+        {"unknown_path", "requests to unknown paths", place, strays->unknown_path},
+        {"unauthorized", "requests without the token", place, strays->unauthorized},
+        {"connections_refused", "connections refused", less, strays->connections_refused},
+    };
+    return warn_of_causes(seen, "telemetry_lost", "Not all telemetry is in the numbers:", causes,
+                          sizeof(causes) / sizeof(causes[0]));
+}
+
+static int judge_telemetry_limits(const struct evidence *seen, struct pw_err *err)
+{
+    (void)err;
+    const uint64_t *losses = seen->run->telemetry.losses;
+    const struct cause causes[] = {
+        {"series_limit", "datapoints of further series",
+         "Totals lack these series: keep attributes with many different values out of metrics.",
+         losses[PW_LOSS_SERIES_LIMIT]},
+        {"span_limit", "further spans", "Durations lack these spans: sample the traces.",
+         losses[PW_LOSS_SPAN_LIMIT]},
+        {"name_limit", "spans, log records and histogram series of further names",
+         "Keep identifiers out of the names of spans and actions.", losses[PW_LOSS_NAME_LIMIT]},
+        {"unlisted_iterations", "iterations whose metrics and actions runs[] does not list",
+         "The iteration files have them.", seen->run->otel_unlisted},
+    };
+    return warn_of_causes(seen, "telemetry_limits", "There is more telemetry than is kept:", causes,
+                          sizeof(causes) / sizeof(causes[0]));
+}
+
 static void count_workers(struct evidence *seen, const struct pw_iteration_record *iteration)
 {
     for (size_t i = 0; i < iteration->worker_count; i++) {
@@ -208,8 +314,9 @@ static void count_workers(struct evidence *seen, const struct pw_iteration_recor
 int pw_run_record_judge(struct pw_run_record *run, struct pw_err *err)
 {
     static int (*const rules[])(const struct evidence *seen, struct pw_err *err) = {
-        judge_failures, judge_timeouts,  judge_orphans,  judge_outliers,     judge_slow_first_run,
-        judge_few_runs, judge_high_load, judge_sampling, judge_missed_exits,
+        judge_failures,       judge_timeouts,       judge_orphans,          judge_outliers,
+        judge_slow_first_run, judge_few_runs,       judge_high_load,        judge_sampling,
+        judge_missed_exits,   judge_telemetry_lost, judge_telemetry_limits,
     };
     PW_FREE_AUTO double *durations_ms = calloc(run->iteration_count + 1, sizeof(*durations_ms));
     if (!durations_ms) {

@@ -15,6 +15,37 @@ enum {
     PW_LIMIT_BOOTSTRAP_RESAMPLES = 2000, /* for the interval of the median */
     PW_LIMIT_PATH_DEPTH = 16,            /* segments of a dotted name into a summary */
     PW_LIMIT_COMMAND_WORDS = 65536,      /* words of --cmd */
+    PW_LIMIT_OPTION_LIST = 256,          /* values of an option that may be repeated */
+    PW_LIMIT_TEMPLATE_BYTES = 1 << 20,   /* a file that is the template of a worker's file */
+
+    /* OTLP, as it comes in */
+    PW_LIMIT_OTLP_BODY_BYTES = 64 << 20,      /* of one request, before and after decompression */
+    PW_LIMIT_OTLP_DECODED_BYTES = 512 << 20,  /* memory that one decoded request may take */
+    PW_LIMIT_OTLP_HELD_BYTES = 512 << 20,     /* of bodies, being received or waiting, of all */
+    PW_LIMIT_OTLP_HELD_BYTES_ONE = 160 << 20, /* of these, of one worker */
+    PW_LIMIT_OTLP_QUEUED_PAYLOADS = 16384,    /* answered, waiting to be decoded */
+    PW_LIMIT_OTLP_DEPTH = 64,                 /* messages within messages, JSON within JSON */
+    PW_LIMIT_OTLP_CONNECTIONS = 1024,
+    PW_LIMIT_OTLP_IDLE_SEC = 60,       /* a connection without any traffic is closed */
+    PW_LIMIT_OTLP_REQUEST_SEC = 30,    /* a request, from its first byte to its last */
+    PW_LIMIT_OTLP_BUSY_WAIT_MS = 2000, /* a request waits so long for room, then: 503 */
+    PW_LIMIT_OTLP_FLUSH_CAP_MS =
+        2000, /* longest wait after a worker's end, see --otel-flush-wait-ms */
+    PW_LIMIT_OTLP_ENDPOINTS = 8192, /* workers whose late payloads can still be told apart */
+
+    /* OTLP, as it is kept, of one worker */
+    PW_LIMIT_OTEL_SERIES = 20000,          /* metric series */
+    PW_LIMIT_OTEL_SERIES_BYTES = 64 << 20, /* memory of their identities and buckets */
+    PW_LIMIT_OTEL_ATTRIBUTES = 128,        /* of one point, span or record */
+    PW_LIMIT_OTEL_SPANS = 100000,          /* spans, for self times */
+    PW_LIMIT_OTEL_NAMES = 1000,            /* names of spans, of actions */
+    PW_LIMIT_OTEL_NAME_BYTES = 256,        /* kept of a name */
+    PW_LIMIT_OTEL_STARTS = 64,             /* start times of a cumulative series told apart */
+    PW_LIMIT_OTEL_SETS = 16,               /* attribute sets listed of a metric */
+    PW_LIMIT_OTEL_SET_BYTES = 4096,        /* of a listed set's attributes, as JSON */
+    PW_LIMIT_OTEL_DURATIONS = 10000,       /* kept of one name, for percentiles */
+    PW_LIMIT_OTEL_LISTED = 50000,          /* metrics and actions in runs[] of one summary */
+    PW_LIMIT_HISTOGRAM_BUCKETS = 4096,     /* of one histogram's range */
 };
 
 #endif

@@ -80,6 +80,9 @@ static const char *const reserved_keys[] = {
     "return_code",
     "worker_count",
     "queue_cancel_datapoints",
+    "otel_metrics",
+    "otel_actions",
+    "telemetry",
     "stderr_tail",
     "worker_results",
     "xctrace_trace_path",
@@ -88,6 +91,7 @@ static const char *const reserved_keys[] = {
     "pid",
     "termination",
     "signal",
+    "trace_id",
     NULL,
 };
 

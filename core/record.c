@@ -48,6 +48,7 @@ void pw_run_record_done(struct pw_run_record *run)
     for (size_t i = 0; i < run->warning_count; i++) {
         warning_done(&run->warnings[i]);
     }
+    pw_telemetry_done(&run->telemetry);
     free(run->iterations);
     free(run->warnings);
     free(run->orphans);
@@ -58,6 +59,49 @@ void pw_run_record_done(struct pw_run_record *run)
     json_decref(run->profile);
     json_decref(run->environment);
     pw_run_record_init(run);
+}
+
+/* Ends all of it but the counts. */
+static void keep_counts(struct pw_telemetry *telemetry)
+{
+    struct pw_telemetry counts = *telemetry;
+    pw_telemetry_done(telemetry);
+    counts.metrics = NULL;
+    counts.actions = NULL;
+    counts.span_names = NULL;
+    counts.metric_count = counts.action_count = counts.span_name_count = 0;
+    *telemetry = counts;
+}
+
+static void drop_blocks(struct pw_iteration_record *iteration)
+{
+    json_decref(iteration->otel_metrics);
+    json_decref(iteration->otel_actions);
+    iteration->otel_metrics = NULL;
+    iteration->otel_actions = NULL;
+}
+
+/* Into the run's, and leaves the iteration what is kept of it. */
+static int take_telemetry(struct pw_run_record *run, struct pw_iteration_record *iteration,
+                          struct pw_err *err)
+{
+    size_t entries =
+        json_object_size(iteration->otel_metrics) + json_array_size(iteration->otel_actions);
+    if (pw_telemetry_merge(&run->telemetry, &iteration->telemetry, err) != 0) {
+        return -1;
+    }
+    run->has_telemetry = true;
+    keep_counts(&iteration->telemetry);
+    for (size_t i = 0; i < iteration->worker_count; i++) {
+        keep_counts(&iteration->workers[i].telemetry);
+    }
+    if (run->otel_listed + entries <= PW_LIMIT_OTEL_LISTED) {
+        run->otel_listed += entries;
+    } else {
+        drop_blocks(iteration);
+        run->otel_unlisted++;
+    }
+    return 0;
 }
 
 int pw_run_record_append(struct pw_run_record *run, struct pw_iteration_record *iteration,
@@ -73,9 +117,29 @@ int pw_run_record_append(struct pw_run_record *run, struct pw_iteration_record *
         run->iterations = larger;
         run->iteration_capacity = capacity;
     }
+    if (iteration->has_telemetry && take_telemetry(run, iteration, err) != 0) {
+        return -1;
+    }
     run->iterations[run->iteration_count++] = *iteration;
     *iteration = (struct pw_iteration_record){0};
     return 0;
+}
+
+void pw_run_record_add_late(struct pw_run_record *run, unsigned iteration, unsigned worker_id,
+                            uint64_t payloads)
+{
+    if (iteration == 0 || iteration > run->iteration_count) {
+        return;
+    }
+    struct pw_iteration_record *record = &run->iterations[iteration - 1]; /* numbered from 1 */
+    if (worker_id == 0 || worker_id > record->worker_count) {
+        return;
+    }
+    record->workers[worker_id - 1].telemetry.losses[PW_LOSS_LATE] += payloads;
+    record->telemetry.losses[PW_LOSS_LATE] += payloads;
+    run->telemetry.losses[PW_LOSS_LATE] += payloads;
+    record->values[PW_METRIC_TELEMETRY_LOST] =
+        pw_value_of((double)pw_telemetry_lost_payloads(&record->telemetry));
 }
 
 int pw_run_record_add_orphan(struct pw_run_record *run, const struct pw_orphan *orphan,
@@ -139,12 +203,24 @@ int pw_iteration_record_init(struct pw_iteration_record *iteration, unsigned num
     return 0;
 }
 
+/* What pw_iteration_fold() made of the workers' telemetry. */
+static void telemetry_done(struct pw_iteration_record *iteration)
+{
+    drop_blocks(iteration);
+    json_decref(iteration->queue_cancel);
+    iteration->queue_cancel = NULL;
+    pw_telemetry_done(&iteration->telemetry);
+    iteration->has_telemetry = false;
+}
+
 void pw_iteration_record_done(struct pw_iteration_record *iteration)
 {
     for (size_t i = 0; i < iteration->worker_count; i++) {
         free(iteration->workers[i].stderr_tail);
+        pw_telemetry_done(&iteration->workers[i].telemetry);
     }
     free(iteration->workers);
+    telemetry_done(iteration);
     *iteration = (struct pw_iteration_record){0};
 }
 
@@ -218,7 +294,64 @@ static struct pw_value fold_workers(const struct pw_iteration_record *iteration,
     return pw_value_absent(PW_ABSENT_NOT_MEASURED);
 }
 
-void pw_iteration_fold(struct pw_iteration_record *iteration)
+/* The numbers of the table that the iteration's telemetry gives. */
+static void measure_telemetry(struct pw_iteration_record *iteration)
+{
+    static const struct {
+        enum pw_family family;
+        enum pw_metric_id points, sum;
+    } families[] = {
+        {PW_FAMILY_TURN, PW_METRIC_OTEL_TURN_POINTS, PW_METRIC_OTEL_TURN_SUM},
+        {PW_FAMILY_ACTION, PW_METRIC_OTEL_ACTION_POINTS, PW_METRIC_OTEL_ACTION_SUM},
+        {PW_FAMILY_STREAM, PW_METRIC_OTEL_STREAM_POINTS, PW_METRIC_OTEL_STREAM_SUM},
+    };
+    const struct pw_telemetry *telemetry = &iteration->telemetry;
+    struct pw_value *values = iteration->values;
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+        enum pw_family family = families[i].family;
+        values[families[i].points] =
+            pw_value_of((double)pw_telemetry_family_points(telemetry, family));
+        values[families[i].sum] =
+            telemetry->payloads[PW_SIGNAL_METRICS] > 0
+                ? pw_value_of(pw_telemetry_family_value_sum(telemetry, family))
+                : pw_value_absent(PW_ABSENT_NO_SAMPLES);
+    }
+    values[PW_METRIC_OTEL_PAYLOADS] = pw_value_of((double)pw_telemetry_payloads(telemetry));
+    values[PW_METRIC_OTEL_DATAPOINTS] = pw_value_of((double)telemetry->datapoints);
+    values[PW_METRIC_OTEL_SPANS] = pw_value_of((double)telemetry->spans);
+    values[PW_METRIC_OTEL_LOG_RECORDS] = pw_value_of((double)telemetry->log_records);
+    values[PW_METRIC_TELEMETRY_LOST] = pw_value_of((double)pw_telemetry_lost_payloads(telemetry));
+}
+
+static int fold_telemetry(struct pw_iteration_record *iteration, struct pw_err *err)
+{
+    struct pw_telemetry *telemetry = &iteration->telemetry;
+    telemetry_done(iteration);
+    for (size_t i = 0; i < iteration->worker_count; i++) {
+        struct pw_worker_record *worker = &iteration->workers[i];
+        if (!worker->has_telemetry) {
+            continue;
+        }
+        for (enum pw_family family = 0; family < PW_FAMILY_COUNT; family++) {
+            worker->family_points[family] = pw_telemetry_family_points(&worker->telemetry, family);
+        }
+        if (pw_telemetry_merge(telemetry, &worker->telemetry, err) != 0) {
+            return -1;
+        }
+        iteration->has_telemetry = true;
+    }
+    if (!iteration->has_telemetry) {
+        return 0;
+    }
+    measure_telemetry(iteration);
+    bool failed = false;
+    iteration->otel_metrics = pw_telemetry_metrics_to_json(telemetry, false, &failed);
+    iteration->otel_actions = pw_telemetry_actions_to_json(telemetry, &failed);
+    iteration->queue_cancel = pw_telemetry_queue_to_json(telemetry, &failed);
+    return failed ? pw_err_memory(err) : 0;
+}
+
+int pw_iteration_fold(struct pw_iteration_record *iteration, struct pw_err *err)
 {
     fold_window(iteration);
     for (size_t id = 0; id < PW_METRIC_COUNT; id++) {
@@ -227,4 +360,5 @@ void pw_iteration_fold(struct pw_iteration_record *iteration)
             iteration->values[id] = fold_workers(iteration, (enum pw_metric_id)id);
         }
     }
+    return fold_telemetry(iteration, err);
 }

@@ -15,7 +15,17 @@
 #include <time.h>
 #include "core/err.h"
 #include "core/metric.h"
+#include "core/telemetry.h"
 #include "core/value.h"
+
+/*
+ * What workers report (OTLP) goes the same way as their numbers, from worker to iteration to run,
+ * but is too large to be kept of each: pw_iteration_fold() merges it, and makes the blocks that the
+ * iteration's document shows; pw_run_record_append() merges the iteration's into the run's and
+ * lets go of all but its counts and these blocks, and of the blocks too when those of earlier
+ * iterations hold PW_LIMIT_OTEL_LISTED entries already. They are then in the iteration's file only.
+ */
+enum { PW_TRACE_ID_SIZE = 33 };
 
 /* How a worker came to its end. */
 enum pw_end {
@@ -39,6 +49,10 @@ struct pw_worker_record {
     double duration_ms;
     struct pw_value values[PW_METRIC_COUNT]; /* of the metrics known for a worker */
     char *stderr_tail;                       /* last five lines; NULL: not captured */
+    bool has_telemetry;                      /* a collector listened to it, if in vain */
+    struct pw_telemetry telemetry;           /* of an appended iteration: the counts only */
+    uint64_t family_points[PW_FAMILY_COUNT]; /* of `telemetry`; after pw_iteration_fold() */
+    char trace_id[PW_TRACE_ID_SIZE];         /* that it was given, in hex; "" if none */
 };
 
 struct pw_orphan {
@@ -55,6 +69,10 @@ struct pw_iteration_record {
     struct pw_value values[PW_METRIC_COUNT]; /* after pw_iteration_fold() */
     struct pw_worker_record *workers;
     size_t worker_count;
+    /* After pw_iteration_fold(): */
+    bool has_telemetry;            /* a worker has */
+    struct pw_telemetry telemetry; /* of all workers; once appended the counts only */
+    json_t *otel_metrics, *otel_actions, *queue_cancel; /* NULL without telemetry; see above */
 };
 
 /* A finding about the run itself, for people and for programs. */
@@ -77,6 +95,11 @@ struct pw_observer {
     double interval_ms;         /* --probe-interval-ms */
     const char *tree_source;    /* "children", "scan" or "none": constant */
     const char *exit_clock; /* "fifo" or "normal": how the exit watcher was scheduled; constant */
+};
+
+/* What the collector refused and that belongs to no worker. */
+struct pw_strays {
+    uint64_t unknown_path, unauthorized, connections_refused;
 };
 
 enum pw_stop {
@@ -105,6 +128,11 @@ struct pw_run_record {
     struct pw_warning *warnings; /* at most PW_LIMIT_WARNINGS */
     size_t warning_count;
     struct pw_observer observer;
+    bool has_telemetry;            /* an iteration has */
+    struct pw_telemetry telemetry; /* of all measured iterations */
+    struct pw_strays strays;
+    size_t otel_listed;   /* entries of the iterations' blocks that are kept */
+    size_t otel_unlisted; /* iterations whose blocks are not */
     enum pw_stop stop;
     char *stop_detail;      /* one sentence */
     int interrupted_by;     /* signal number, 0 if none */
@@ -113,11 +141,16 @@ struct pw_run_record {
 
 void pw_run_record_init(struct pw_run_record *run);
 void pw_run_record_done(struct pw_run_record *run);
-/* Takes what `iteration` owns and leaves it empty. On failure it is left as it was. */
+/* Takes what `iteration` owns and leaves it empty. On failure it is left as it was. Its document
+ * is to be written before, for not all of its telemetry is kept. */
 int pw_run_record_append(struct pw_run_record *run, struct pw_iteration_record *iteration,
                          struct pw_err *err);
 int pw_run_record_add_orphan(struct pw_run_record *run, const struct pw_orphan *orphan,
                              struct pw_err *err);
+/* Counts payloads of a worker (its id) that came when the iteration with that number had long been
+ * appended. Of warm-up, and of iterations that were not kept, nothing is counted. */
+void pw_run_record_add_late(struct pw_run_record *run, unsigned iteration, unsigned worker_id,
+                            uint64_t payloads);
 /* Takes the reference to `data` also on failure. Over the limit it is dropped silently. */
 __attribute__((format(printf, 5, 6))) int pw_run_record_warn(struct pw_run_record *run,
                                                              const char *kind, const char *advice,
@@ -128,15 +161,17 @@ __attribute__((format(printf, 5, 6))) int pw_run_record_warn(struct pw_run_recor
 int pw_iteration_record_init(struct pw_iteration_record *iteration, unsigned number,
                              size_t worker_count, struct pw_err *err);
 void pw_iteration_record_done(struct pw_iteration_record *iteration);
-/* Sets the iteration's duration (first start to last end), throughput, run counts, and every folded
- * metric from the workers. Values of PW_FOLD_WINDOW metrics other than these are kept as set. */
-void pw_iteration_fold(struct pw_iteration_record *iteration);
+/* Sets the iteration's duration (first start to last end), throughput, run counts, every folded
+ * metric from the workers, and, if one has telemetry, all that comes from it. Values of
+ * PW_FOLD_WINDOW metrics other than these are kept as set. May be called again, until the iteration
+ * is appended. */
+int pw_iteration_fold(struct pw_iteration_record *iteration, struct pw_err *err);
 /* 0 if every worker returned 0, else 1. */
 int pw_iteration_return_code(const struct pw_iteration_record *iteration);
 
 /* Adds the warnings that the numbers themselves give: outliers, slow first run, high load, too few
- * runs for p95, failures, timeouts, sampling stretched by its budget. Called once, before the
- * summary. */
+ * runs for p95, failures, timeouts, sampling stretched by its budget, telemetry that was lost.
+ * Called once, before the summary. */
 int pw_run_record_judge(struct pw_run_record *run, struct pw_err *err);
 
 #endif

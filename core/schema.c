@@ -2,19 +2,13 @@
  */
 #include <string.h>
 #include "core/json.h"
+#include "core/schema_impl.h"
 #include "core/str.h"
 #include "core/summary.h"
 
 #define SCHEMA_DIALECT "https://json-schema.org/draft/2020-12/schema"
 
-/* A key that is no metric. `types` are the JSON types, with bars between. */
-struct field {
-    const char *key;
-    const char *types;
-    const char *description;
-};
-
-static const struct field document_fields[] = {
+static const struct pw_schema_field document_fields[] = {
     {"schema_version", "string", "Version of this format."},
     {"perfwrap_version", "string", "Version of perfwrap that wrote the file."},
     {"generated_at", "string", "When it was written: RFC 3339, UTC."},
@@ -35,7 +29,7 @@ static const struct field document_fields[] = {
     {"runs", "array", "One object a measured iteration, as in its iteration file."},
 };
 
-static const struct field profile_fields[] = {
+static const struct pw_schema_field profile_fields[] = {
     {"name", "string|null", "Name of the profile, if given."},
     {"phase", "string|null", "Phase of the run."},
     {"concurrency", "integer", "Workers that one iteration starts at once."},
@@ -43,19 +37,19 @@ static const struct field profile_fields[] = {
     {"iterations", "integer", "Measured iterations that were asked for."},
 };
 
-static const struct field warning_fields[] = {
+static const struct pw_schema_field warning_fields[] = {
     {"kind", "string", "What kind of finding, for programs."},
     {"message", "string", "The finding, with its numbers."},
     {"advice", "string", "What to do about it."},
     {"data", "object|null", "The numbers of the message."},
 };
 
-static const struct field orphans_fields[] = {
+static const struct pw_schema_field orphans_fields[] = {
     {"total", "integer", "All of them."},
     {"listed", "array", "The first of them."},
 };
 
-static const struct field orphan_fields[] = {
+static const struct pw_schema_field orphan_fields[] = {
     {"iteration", "integer", "Iteration that left it; 0 for warm-up."},
     {"worker_id", "integer", "Worker that left it."},
     {"pid", "integer", "Its process number."},
@@ -63,7 +57,7 @@ static const struct field orphan_fields[] = {
     {"kept", "boolean", "True if it was left alone."},
 };
 
-static const struct field observer_fields[] = {
+static const struct pw_schema_field observer_fields[] = {
     {"sampler_cpu_ms", "number", "CPU time of the sampling thread. Unit: ms."},
     {"observed_ms", "number", "Time that it covers. Unit: ms."},
     {"sampler_cpu_pct", "number|null", "The one over the other. Unit: percent of one core."},
@@ -77,19 +71,19 @@ static const struct field observer_fields[] = {
     {"exit_clock", "string|null", "How the watcher of exits was scheduled."},
 };
 
-static const struct field aggregate_fields[] = {
+static const struct pw_schema_field aggregate_fields[] = {
     {"queue_cancel_metrics", "object", "Datapoints of each metric about queues and cancelling."},
     {"failed_iterations", "array", "Numbers of the iterations with a return code other than 0."},
     {"resource_budget", "object", "Where time and CPU went, and how stable the runs were."},
     {"unavailable", "object", "Path of each metric without a value, and the reason."},
 };
 
-static const struct field xctrace_fields[] = {
+static const struct pw_schema_field xctrace_fields[] = {
     {"trace_paths", "array", "Paths of the recorded profiles."},
     {"hotspots_top", "array", "Heaviest frames first: frame, weight_ms, samples."},
 };
 
-static const struct field time_budget_fields[] = {
+static const struct pw_schema_field time_budget_fields[] = {
     {"wall_mean_ms", "number|null", "Mean duration of an iteration. Unit: ms."},
     {"observed_worker_step_mean_ms", "number|null", "Sum of the means of the steps. Unit: ms."},
     {"unaccounted_time_mean_ms", "number|null", "The difference. Unit: ms."},
@@ -101,14 +95,14 @@ static const struct field time_budget_fields[] = {
     {"unaccounted_share_pct", "number|null", "Share of the wall time. Unit: percent."},
 };
 
-static const struct field cpu_budget_fields[] = {
+static const struct pw_schema_field cpu_budget_fields[] = {
     {"user_cpu_mean_sec", "number|null", "Mean user CPU time. Unit: s."},
     {"system_cpu_mean_sec", "number|null", "Mean system CPU time. Unit: s."},
     {"total_cpu_mean_sec", "number|null", "Their sum. Unit: s."},
     {"cpu_core_utilization_pct", "number|null", "Total CPU over wall time. Unit: percent."},
 };
 
-static const struct field process_budget_fields[] = {
+static const struct pw_schema_field process_budget_fields[] = {
     {"peak_open_fds_mean", "number|null", "Mean of the most open descriptors. Unit: count."},
     {"peak_direct_children_mean", "number|null", "Mean of the most children. Unit: count."},
     {"sampled_peak_tree_rss_mean_kb", "number|null", "Mean of the tree's peak. Unit: KiB."},
@@ -116,7 +110,7 @@ static const struct field process_budget_fields[] = {
     {"sampled_peak_tree_cpu_p95", "number|null", "p95 of the tree's peak. Unit: percent."},
 };
 
-static const struct field stability_fields[] = {
+static const struct pw_schema_field stability_fields[] = {
     {"total_runs", "integer", "Workers of all measured iterations."},
     {"successful_runs_total", "integer", "Workers that returned 0."},
     {"failed_runs_total", "integer", "All others."},
@@ -125,7 +119,7 @@ static const struct field stability_fields[] = {
     {"timeout_rate_pct", "number|null", "Share of timed-out workers. Unit: percent."},
 };
 
-static const struct field iteration_fields[] = {
+static const struct pw_schema_field iteration_fields[] = {
     {"iteration", "integer", "Its number, from 1."},
     {"started_at", "string|null", "When it began: RFC 3339, UTC."},
     {"return_code", "integer", "0 if every worker returned 0, else 1."},
@@ -137,7 +131,7 @@ static const struct field iteration_fields[] = {
     {"worker_results", "array", "One object a worker."},
 };
 
-static const struct field worker_fields[] = {
+static const struct pw_schema_field worker_fields[] = {
     {"worker_id", "integer", "Its number, from 1."},
     {"pid", "integer|null", "Its process number."},
     {"return_code", "integer", "Exit status; 124: timed out; 128 + N: killed by signal N."},
@@ -148,88 +142,13 @@ static const struct field worker_fields[] = {
     {"stderr_tail", "string|null", "Last lines of its standard error."},
 };
 
-#define ADD_FIELDS(object, fields, failed) \
-    add_fields(object, fields, sizeof(fields) / sizeof((fields)[0]), failed)
-
-/* "number|null" becomes ["number", "null"], "object" stays a string. */
-static json_t *type_of(const char *types, bool *failed)
-{
-    if (!strchr(types, '|')) {
-        return json_string(types);
-    }
-    json_t *list = json_array();
-    for (;;) {
-        size_t length = strcspn(types, "|");
-        pw_json_append(list, json_stringn(types, length), failed);
-        if (types[length] == '\0') {
-            return list;
-        }
-        types += length + 1;
-    }
-}
-
-static json_t *schema_of(const char *types, const char *description, bool *failed)
-{
-    json_t *schema = json_object();
-    pw_json_put(schema, "type", type_of(types, failed), failed);
-    if (strncmp(types, "integer", strlen("integer")) ==
-        0) { /* all of them count or number something */
-        pw_json_put(schema, "minimum", json_integer(0), failed);
-    }
-    if (description) {
-        pw_json_put(schema, "description", json_string(description), failed);
-    }
-    return schema;
-}
-
-static json_t *object_schema(const char *description, bool *failed)
-{
-    json_t *schema = schema_of("object", description, failed);
-    pw_json_put(schema, "required", json_array(), failed);
-    pw_json_put(schema, "properties", json_object(), failed);
-    pw_json_put(schema, "additionalProperties", json_true(), failed);
-    return schema;
-}
-
-/* Adds a required key. Takes `member` and returns it, borrowed. */
-static json_t *add_required(json_t *schema, const char *key, json_t *member, bool *failed)
-{
-    pw_json_append(json_object_get(schema, "required"), json_string(key), failed);
-    pw_json_put(json_object_get(schema, "properties"), key, member, failed);
-    return json_object_get(json_object_get(schema, "properties"), key);
-}
-
-static void add_fields(json_t *schema, const struct field *fields, size_t count, bool *failed)
-{
-    for (size_t i = 0; i < count; i++) {
-        add_required(schema, fields[i].key,
-                     schema_of(fields[i].types, fields[i].description, failed), failed);
-    }
-}
-
-/* Puts another schema in the place of a listed field, with the field's description. */
-static void refine(json_t *schema, const char *key, json_t *member, bool *failed)
-{
-    json_t *properties = json_object_get(schema, "properties");
-    json_t *description = json_object_get(json_object_get(properties, key), "description");
-    pw_json_put(member, "description", json_incref(description), failed);
-    pw_json_put(properties, key, member, failed);
-}
-
-static json_t *array_schema(json_t *items, bool *failed)
-{
-    json_t *schema = schema_of("array", NULL, failed);
-    pw_json_put(schema, "items", items, failed);
-    return schema;
-}
-
 /* A metric's value, or one statistic of it. */
 static json_t *number_schema(const struct pw_metric *row, const char *text, bool integer,
                              bool *failed)
 {
     PW_STR_AUTO description = PW_STR_INIT;
     pw_str_addf(&description, "%s Unit: %s.", text, row->unit);
-    return schema_of(integer ? "integer|null" : "number|null", description.text, failed);
+    return pw_schema_of(integer ? "integer|null" : "number|null", description.text, failed);
 }
 
 /* The metrics of an iteration or, with `of_worker`, of a worker. */
@@ -238,36 +157,38 @@ static void add_metric_values(json_t *schema, bool of_worker, bool *failed)
     for (size_t i = 0; i < PW_METRIC_COUNT; i++) {
         const struct pw_metric *row = &pw_metrics[i];
         if (row->key && !(of_worker ? row->iteration_only : row->worker_only)) {
-            add_required(schema, row->key, number_schema(row, row->help, row->integer, failed),
-                         failed);
+            pw_schema_add(schema, row->key, number_schema(row, row->help, row->integer, failed),
+                          failed);
         }
     }
 }
 
 static json_t *iteration_body(bool *failed)
 {
-    json_t *worker = object_schema(NULL, failed);
-    ADD_FIELDS(worker, worker_fields, failed);
+    json_t *worker = pw_schema_object(NULL, failed);
+    PW_SCHEMA_ADD_FIELDS(worker, worker_fields, failed);
     add_metric_values(worker, true, failed);
+    pw_schema_add_worker_telemetry(worker, failed);
 
-    json_t *iteration = object_schema(NULL, failed);
-    ADD_FIELDS(iteration, iteration_fields, failed);
+    json_t *iteration = pw_schema_object(NULL, failed);
+    PW_SCHEMA_ADD_FIELDS(iteration, iteration_fields, failed);
     add_metric_values(iteration, false, failed);
-    refine(iteration, "worker_results", array_schema(worker, failed), failed);
+    pw_schema_add_iteration_telemetry(iteration, failed);
+    pw_schema_refine(iteration, "worker_results", pw_schema_array(worker, failed), failed);
     return iteration;
 }
 
 static json_t *statistics_schema(const struct pw_metric *row, bool *failed)
 {
-    json_t *schema = object_schema(row->help, failed);
+    json_t *schema = pw_schema_object(row->help, failed);
     for (enum pw_stat stat = 0; stat < PW_STAT_COUNT; stat++) {
         if ((row->stats & PW_STAT_BIT(stat)) != 0) {
             PW_STR_AUTO text = PW_STR_INIT;
             pw_str_addf(&text, "%s over %s.", pw_stat_name(stat),
                         row->fold == PW_FOLD_POOL ? "successful workers" : "measured iterations");
             bool integer = row->integer && stat == PW_STAT_TOTAL;
-            add_required(schema, pw_stat_name(stat), number_schema(row, text.text, integer, failed),
-                         failed);
+            pw_schema_add(schema, pw_stat_name(stat),
+                          number_schema(row, text.text, integer, failed), failed);
         }
     }
     return schema;
@@ -282,81 +203,72 @@ static void add_metric(json_t *schema, const struct pw_metric *row, bool *failed
         pw_str_clear(&key);
         pw_str_add_bytes(&key, path, length);
         json_t *next = json_object_get(json_object_get(schema, "properties"), key.text);
-        schema = next ? next : add_required(schema, key.text, object_schema(NULL, failed), failed);
+        schema =
+            next ? next : pw_schema_add(schema, key.text, pw_schema_object(NULL, failed), failed);
         path += length + 1;
     }
     json_t *member = row->stats == PW_STATS_SCALAR
                          ? number_schema(row, row->help, row->integer, failed)
                          : statistics_schema(row, failed);
-    add_required(schema, path, member, failed);
+    pw_schema_add(schema, path, member, failed);
     *failed = *failed || key.failed;
 }
 
 static json_t *budget_schema(bool *failed)
 {
-    json_t *time = object_schema("Wall time by step.", failed);
-    ADD_FIELDS(time, time_budget_fields, failed);
-    json_t *cpu = object_schema("CPU time.", failed);
-    ADD_FIELDS(cpu, cpu_budget_fields, failed);
-    json_t *process = object_schema("Descriptors, children and memory.", failed);
-    ADD_FIELDS(process, process_budget_fields, failed);
-    json_t *stability = object_schema("How many runs failed.", failed);
-    ADD_FIELDS(stability, stability_fields, failed);
+    json_t *time = pw_schema_object("Wall time by step.", failed);
+    PW_SCHEMA_ADD_FIELDS(time, time_budget_fields, failed);
+    json_t *cpu = pw_schema_object("CPU time.", failed);
+    PW_SCHEMA_ADD_FIELDS(cpu, cpu_budget_fields, failed);
+    json_t *process = pw_schema_object("Descriptors, children and memory.", failed);
+    PW_SCHEMA_ADD_FIELDS(process, process_budget_fields, failed);
+    json_t *stability = pw_schema_object("How many runs failed.", failed);
+    PW_SCHEMA_ADD_FIELDS(stability, stability_fields, failed);
 
-    json_t *budget = object_schema(NULL, failed);
-    add_required(budget, "time_budget_ms", time, failed);
-    add_required(budget, "cpu_budget", cpu, failed);
-    add_required(budget, "process_budget", process, failed);
-    add_required(budget, "stability", stability, failed);
+    json_t *budget = pw_schema_object(NULL, failed);
+    pw_schema_add(budget, "time_budget_ms", time, failed);
+    pw_schema_add(budget, "cpu_budget", cpu, failed);
+    pw_schema_add(budget, "process_budget", process, failed);
+    pw_schema_add(budget, "stability", stability, failed);
     return budget;
 }
 
 static json_t *aggregates_schema(bool *failed)
 {
-    json_t *summary = object_schema(NULL, failed);
+    json_t *summary = pw_schema_object(NULL, failed);
     for (size_t i = 0; i < PW_METRIC_COUNT; i++) {
         add_metric(summary, &pw_metrics[i], failed);
     }
-    ADD_FIELDS(summary, aggregate_fields, failed);
+    PW_SCHEMA_ADD_FIELDS(summary, aggregate_fields, failed);
+    pw_schema_add_run_telemetry(summary, failed);
     json_t *traces = json_object_get(json_object_get(summary, "properties"), "xctrace");
-    ADD_FIELDS(traces, xctrace_fields, failed);
-    refine(summary, "failed_iterations", array_schema(schema_of("integer", NULL, failed), failed),
-           failed);
-    refine(summary, "resource_budget", budget_schema(failed), failed);
-    json_t *reasons = schema_of("object", NULL, failed);
-    pw_json_put(reasons, "additionalProperties", schema_of("string", NULL, failed), failed);
-    refine(summary, "unavailable", reasons, failed);
+    PW_SCHEMA_ADD_FIELDS(traces, xctrace_fields, failed);
+    pw_schema_refine(summary, "failed_iterations",
+                     pw_schema_array(pw_schema_of("integer", NULL, failed), failed), failed);
+    pw_schema_refine(summary, "resource_budget", budget_schema(failed), failed);
+    json_t *reasons = pw_schema_of("object", NULL, failed);
+    pw_json_put(reasons, "additionalProperties", pw_schema_of("string", NULL, failed), failed);
+    pw_schema_refine(summary, "unavailable", reasons, failed);
     return summary;
 }
 
-/* An object of listed fields in the place of a field of `schema`. */
-static void refine_fields(json_t *schema, const char *key, const struct field *fields, size_t count,
-                          bool *failed)
-{
-    json_t *object = object_schema(NULL, failed);
-    add_fields(object, fields, count, failed);
-    refine(schema, key, object, failed);
-}
-
-#define REFINE_FIELDS(schema, key, fields, failed) \
-    refine_fields(schema, key, fields, sizeof(fields) / sizeof((fields)[0]), failed)
-
 static json_t *summary_body(bool *failed)
 {
-    json_t *root = object_schema(NULL, failed);
-    ADD_FIELDS(root, document_fields, failed);
-    REFINE_FIELDS(root, "profile", profile_fields, failed);
-    REFINE_FIELDS(root, "observer", observer_fields, failed);
-    REFINE_FIELDS(root, "orphans", orphans_fields, failed);
+    json_t *root = pw_schema_object(NULL, failed);
+    PW_SCHEMA_ADD_FIELDS(root, document_fields, failed);
+    PW_SCHEMA_REFINE_FIELDS(root, "profile", profile_fields, failed);
+    PW_SCHEMA_REFINE_FIELDS(root, "observer", observer_fields, failed);
+    PW_SCHEMA_REFINE_FIELDS(root, "orphans", orphans_fields, failed);
     json_t *properties = json_object_get(root, "properties");
-    json_t *orphan = object_schema(NULL, failed);
-    ADD_FIELDS(orphan, orphan_fields, failed);
-    refine(json_object_get(properties, "orphans"), "listed", array_schema(orphan, failed), failed);
-    json_t *warning = object_schema(NULL, failed);
-    ADD_FIELDS(warning, warning_fields, failed);
-    refine(root, "warnings", array_schema(warning, failed), failed);
-    refine(root, "summary", aggregates_schema(failed), failed);
-    refine(root, "runs", array_schema(iteration_body(failed), failed), failed);
+    json_t *orphan = pw_schema_object(NULL, failed);
+    PW_SCHEMA_ADD_FIELDS(orphan, orphan_fields, failed);
+    pw_schema_refine(json_object_get(properties, "orphans"), "listed",
+                     pw_schema_array(orphan, failed), failed);
+    json_t *warning = pw_schema_object(NULL, failed);
+    PW_SCHEMA_ADD_FIELDS(warning, warning_fields, failed);
+    pw_schema_refine(root, "warnings", pw_schema_array(warning, failed), failed);
+    pw_schema_refine(root, "summary", aggregates_schema(failed), failed);
+    pw_schema_refine(root, "runs", pw_schema_array(iteration_body(failed), failed), failed);
     return root;
 }
 
@@ -382,6 +294,7 @@ json_t *pw_summary_schema(struct pw_err *err)
 {
     bool failed = false;
     json_t *body = summary_body(&failed);
+    pw_json_put(body, "$defs", pw_schema_telemetry_definitions(true, &failed), &failed);
     return finish(body, "urn:perfwrap:schema:summary:" PW_SUMMARY_SCHEMA_VERSION,
                   "Summary of a perfwrap run (summary.json)", failed, err);
 }
@@ -390,6 +303,7 @@ json_t *pw_iteration_schema(struct pw_err *err)
 {
     bool failed = false;
     json_t *body = iteration_body(&failed);
+    pw_json_put(body, "$defs", pw_schema_telemetry_definitions(false, &failed), &failed);
     return finish(body, "urn:perfwrap:schema:iteration:" PW_SUMMARY_SCHEMA_VERSION,
                   "One iteration of a perfwrap run (iteration-NNN.json)", failed, err);
 }

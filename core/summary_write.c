@@ -150,6 +150,40 @@ static void put_metric(struct builder *builder, json_t *summary, const struct pw
     pw_json_put(parent, leaf, object, &builder->failed);
 }
 
+static json_t *strays_json(const struct pw_strays *strays, bool *failed)
+{
+    json_t *object = json_object();
+    pw_json_put(object, "unknown_path", json_integer((json_int_t)strays->unknown_path), failed);
+    pw_json_put(object, "unauthorized", json_integer((json_int_t)strays->unauthorized), failed);
+    pw_json_put(object, "connections_refused",
+                json_integer((json_int_t)strays->connections_refused), failed);
+    return object;
+}
+
+static const char *const telemetry_blocks[] = {"otel_metrics", "otel_actions", "otel_spans",
+                                               "telemetry"};
+enum { TELEMETRY_BLOCKS = sizeof(telemetry_blocks) / sizeof(telemetry_blocks[0]) };
+
+/* What the workers reported, of all measured iterations. */
+static void put_telemetry(struct builder *builder, json_t *summary)
+{
+    const struct pw_telemetry *telemetry = &builder->run->telemetry;
+    bool *failed = &builder->failed;
+    if (!builder->run->has_telemetry) {
+        for (size_t i = 0; i < TELEMETRY_BLOCKS; i++) {
+            pw_json_put(summary, telemetry_blocks[i], json_null(), failed);
+        }
+        return;
+    }
+    json_t *counts = pw_telemetry_counts_to_json(telemetry, failed);
+    pw_json_put(counts, "strays", strays_json(&builder->run->strays, failed), failed);
+    pw_json_put(summary, "otel_metrics", pw_telemetry_metrics_to_json(telemetry, true, failed),
+                failed);
+    pw_json_put(summary, "otel_actions", pw_telemetry_actions_to_json(telemetry, failed), failed);
+    pw_json_put(summary, "otel_spans", pw_telemetry_spans_to_json(telemetry, failed), failed);
+    pw_json_put(summary, "telemetry", counts, failed);
+}
+
 /* Why a metric has no value: the first reason of an iteration that says something. */
 static enum pw_absence reason_of(const struct builder *builder, const struct pw_metric *row)
 {
@@ -173,6 +207,10 @@ static json_t *unavailable(struct builder *builder)
             const char *reason = pw_absence_name(reason_of(builder, row));
             pw_json_put(object, row->path, json_string(reason), &builder->failed);
         }
+    }
+    const char *reason = pw_absence_name(reason_of(builder, &pw_metrics[PW_METRIC_OTEL_PAYLOADS]));
+    for (size_t i = 0; i < TELEMETRY_BLOCKS && !builder->run->has_telemetry; i++) {
+        pw_json_put(object, telemetry_blocks[i], json_string(reason), &builder->failed);
     }
     return object;
 }
@@ -201,7 +239,9 @@ static json_t *aggregates(struct builder *builder)
             pw_json_put(traces, "trace_paths", json_array(), failed);
             pw_json_put(traces, "hotspots_top", json_array(), failed);
         } else if (i == PW_METRIC_OTEL_STREAM_SUM) {
-            pw_json_put(summary, "queue_cancel_metrics", json_object(), failed);
+            pw_json_put(summary, "queue_cancel_metrics",
+                        pw_telemetry_queue_to_json(&builder->run->telemetry, failed), failed);
+            put_telemetry(builder, summary);
         }
     }
     pw_json_put(summary, "failed_iterations", failed_iterations(builder), failed);

@@ -12,7 +12,8 @@ enum pw_absence {
     PW_PRESENT,
     PW_ABSENT_NOT_SUPPORTED, /* this machine or this build cannot */
     PW_ABSENT_NO_PERMISSION, /* the kernel refused */
-    PW_ABSENT_NO_SAMPLES,    /* the process was gone before the first sample */
+    PW_ABSENT_NO_SAMPLES,    /* nothing came: the process was gone before the first sample, or it
+                                reported nothing */
 };
 
 struct pw_value {

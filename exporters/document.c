@@ -22,12 +22,15 @@ void pw_document_done(struct pw_document *document)
     *document = PW_DOCUMENT_INIT;
 }
 
-/* A control character in a text from outside could move the cursor or end a table row. */
+/* A control character in a text from outside could move the cursor or end a table row: those of
+ * ASCII, and those above it (U+0080 to U+009F), which UTF-8 writes as C2 80 to C2 9F. */
 static void clean(char *text)
 {
-    for (char *c = text; *c; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7f) {
+    for (unsigned char *c = (unsigned char *)text; *c; c++) {
+        if (*c < 0x20 || *c == 0x7f) {
             *c = ' ';
+        } else if (c[0] == 0xC2 && c[1] >= 0x80 && c[1] <= 0x9F) {
+            c[0] = c[1] = ' ';
         }
     }
 }

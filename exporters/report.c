@@ -183,13 +183,13 @@ static const json_t *find_block(const struct pw_summary *summary, const char *na
     return block ? block : json_object_get(json_object_get(root, "summary"), name);
 }
 
-static const char *string_or(const json_t *object, const char *key, const char *otherwise)
+const char *pw_report_string_or(const json_t *object, const char *key, const char *otherwise)
 {
     const char *text = json_string_value(json_object_get(object, key));
     return text ? text : otherwise;
 }
 
-static struct pw_value number_in(const json_t *object, const char *key)
+struct pw_value pw_report_number_in(const json_t *object, const char *key)
 {
     const json_t *number = json_object_get(object, key);
     return json_is_number(number) ? pw_value_of(json_number_value(number))
@@ -257,8 +257,8 @@ size_t pw_report_warnings(const struct pw_summary *summary, struct pw_document *
     const json_t *warnings = find_block(summary, "warnings");
     for (size_t i = 0; i < json_array_size(warnings); i++) {
         const json_t *warning = json_array_get(warnings, i);
-        pw_document_finding(document, string_or(warning, "kind", "unknown"),
-                            string_or(warning, "message", "n/a"),
+        pw_document_finding(document, pw_report_string_or(warning, "kind", "unknown"),
+                            pw_report_string_or(warning, "message", "n/a"),
                             json_string_value(json_object_get(warning, "advice")));
     }
     return json_array_size(warnings);
@@ -315,7 +315,7 @@ static void add_budget(const struct pw_summary *summary, struct pw_document *doc
             pw_document_cell(document, "%s", key);
             int decimals = json_is_integer(number) ? 0 : strstr(key, "_sec") ? 3 : 2;
             pw_document_cell(document, "%s",
-                             pw_report_number(buffer, number_in(numbers, key), decimals));
+                             pw_report_number(buffer, pw_report_number_in(numbers, key), decimals));
         }
     }
 }
@@ -328,7 +328,7 @@ static void add_hotspots(const struct pw_summary *summary, struct pw_document *d
     char buffer[PW_NUMBER_MAX];
     pw_document_heading(document, 2, "xctrace Hotspots");
     pw_document_field(document, "Trace captures", "%s",
-                      pw_report_number(buffer, number_in(xctrace, "trace_count"), 0));
+                      pw_report_number(buffer, pw_report_number_in(xctrace, "trace_count"), 0));
     if (json_array_size(hotspots) == 0) {
         pw_document_paragraph(document, "No hotspots captured.");
         return;
@@ -336,11 +336,11 @@ static void add_hotspots(const struct pw_summary *summary, struct pw_document *d
     pw_document_table(document, headers, COUNT_OF(headers), 1);
     for (size_t i = 0; i < json_array_size(hotspots); i++) {
         const json_t *hotspot = json_array_get(hotspots, i);
-        pw_document_cell(document, "%s", string_or(hotspot, "frame", "n/a"));
+        pw_document_cell(document, "%s", pw_report_string_or(hotspot, "frame", "n/a"));
         pw_document_cell(document, "%s",
-                         pw_report_number(buffer, number_in(hotspot, "weight_ms"), 3));
+                         pw_report_number(buffer, pw_report_number_in(hotspot, "weight_ms"), 3));
         pw_document_cell(document, "%s",
-                         pw_report_number(buffer, number_in(hotspot, "samples"), 0));
+                         pw_report_number(buffer, pw_report_number_in(hotspot, "samples"), 0));
     }
 }
 
@@ -360,7 +360,8 @@ static void add_queue(const struct pw_summary *summary, struct pw_document *docu
     {
         char buffer[PW_NUMBER_MAX];
         pw_document_cell(document, "%s", name);
-        pw_document_cell(document, "%s", pw_report_number(buffer, number_in(queue, name), 0));
+        pw_document_cell(document, "%s",
+                         pw_report_number(buffer, pw_report_number_in(queue, name), 0));
     }
 }
 
@@ -433,10 +434,10 @@ static void add_orphans(const struct pw_summary *summary, struct pw_document *do
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *orphan = json_array_get(list, i);
         char buffer[PW_NUMBER_MAX];
-        pw_document_cell(document, "%s", string_or(orphan, "comm", "n/a"));
+        pw_document_cell(document, "%s", pw_report_string_or(orphan, "comm", "n/a"));
         for (size_t k = 0; k < COUNT_OF(keys); k++) {
             pw_document_cell(document, "%s",
-                             pw_report_number(buffer, number_in(orphan, keys[k]), 0));
+                             pw_report_number(buffer, pw_report_number_in(orphan, keys[k]), 0));
         }
         pw_document_cell(document, "%s",
                          json_is_true(json_object_get(orphan, "kept")) ? "yes" : "no");
@@ -465,9 +466,9 @@ static void add_iterations(const struct pw_summary *summary, struct pw_document 
         const json_t *run = json_array_get(runs, i);
         for (size_t c = 0; c < COUNT_OF(columns); c++) {
             char buffer[PW_NUMBER_MAX];
-            pw_document_cell(
-                document, "%s",
-                pw_report_number(buffer, number_in(run, columns[c].key), columns[c].decimals));
+            pw_document_cell(document, "%s",
+                             pw_report_number(buffer, pw_report_number_in(run, columns[c].key),
+                                              columns[c].decimals));
         }
     }
     if (shown < count) {
@@ -491,6 +492,7 @@ void pw_report_full(const struct pw_summary *summary, struct pw_document *docume
     add_hotspots(summary, document);
     add_queue(summary, document);
     add_signals(summary, document);
+    pw_report_telemetry(json_object_get(pw_summary_root(summary), "summary"), document);
     add_orphans(summary, document);
     add_block_fields(summary, "observer", "Observer", document);
     add_block_fields(summary, "environment", "Environment", document);

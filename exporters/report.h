@@ -19,11 +19,18 @@ enum {
 void pw_report_full(const struct pw_summary *summary, struct pw_document *document);
 /* The end of a run at a glance: latency, throughput, memory, CPU, failures, warnings. */
 void pw_report_short(const struct pw_summary *summary, struct pw_document *document);
+/* What the command reported about itself, from an object with the keys `telemetry`, `otel_actions`,
+ * `otel_spans` and `otel_metrics`, such as a summary's `summary`; `strays` may stand beside them.
+ * Adds nothing, and returns false, if nothing came or the keys are not there. */
+bool pw_report_telemetry(const json_t *block, struct pw_document *document);
 /* The metric table itself: what each number is called, its unit and what it means. */
 void pw_report_metrics(struct pw_document *document);
 
-/* For both reports: the number with `decimals` places, or "n/a", in `buffer`, which is returned. */
+/* For the reports: the number with `decimals` places, or "n/a", in `buffer`, which is returned. */
 const char *pw_report_number(char buffer[PW_NUMBER_MAX], struct pw_value value, int decimals);
+/* A member of a JSON object; absent, or `otherwise`, if there is none of that type. */
+struct pw_value pw_report_number_in(const json_t *object, const char *key);
+const char *pw_report_string_or(const json_t *object, const char *key, const char *otherwise);
 /* The findings of the summary's `warnings`; returns how many. */
 size_t pw_report_warnings(const struct pw_summary *summary, struct pw_document *document);
 

@@ -44,6 +44,24 @@ static void add_failures(const struct pw_summary *summary, struct pw_document *d
     }
 }
 
+static void add_telemetry(const struct pw_summary *summary, struct pw_document *document)
+{
+    struct pw_value payloads = pw_summary_number(summary, "telemetry.received.payloads");
+    struct pw_value lost = pw_summary_stat(summary, PW_METRIC_TELEMETRY_LOST, PW_STAT_SCALAR);
+    bool any_lost = pw_value_is_present(lost) && lost.number > 0;
+    if (!any_lost && !(pw_value_is_present(payloads) && payloads.number > 0)) {
+        return;
+    }
+    pw_document_field(document, "Telemetry", "%s payloads: %s datapoints, %s spans, %s log records",
+                      TEXT(payloads, 0),
+                      TEXT(pw_summary_number(summary, "telemetry.received.datapoints"), 0),
+                      TEXT(pw_summary_number(summary, "telemetry.received.spans"), 0),
+                      TEXT(pw_summary_number(summary, "telemetry.received.log_records"), 0));
+    if (any_lost) {
+        pw_document_bad_field(document, "", "%s payloads are not in the numbers", TEXT(lost, 0));
+    }
+}
+
 void pw_report_short(const struct pw_summary *summary, struct pw_document *document)
 {
     const char *command = pw_summary_string(summary, "command");
@@ -63,6 +81,7 @@ void pw_report_short(const struct pw_summary *summary, struct pw_document *docum
                       STAT(MAX_RSS_MB, MAX, 2), STAT(TREE_PEAK_RSS_MB, MAX, 2));
     pw_document_field(document, "CPU", "%s s user, %s s system, %s %% of one core",
                       STAT(USER_CPU, MEAN, 3), STAT(SYSTEM_CPU, MEAN, 3), STAT(CPU_PCT, MEAN, 1));
+    add_telemetry(summary, document);
     add_failures(summary, document);
     pw_report_warnings(summary, document);
 }

@@ -12,14 +12,20 @@ except ImportError as fault:
     sys.exit(77)
 
 # Objects whose keys the schema leaves open.
-OPEN = {"environment", "data", "queue_cancel_metrics", "queue_cancel_datapoints", "unavailable"}
+OPEN = {"environment", "data", "queue_cancel_metrics", "queue_cancel_datapoints", "unavailable",
+        "attributes", "lost"}
+# Objects whose keys are names from outside, but not what stands under them.
+NAMED = {"otel_metrics"}
+# Keys that are not always there.
+OPTIONAL = {"conflicting"}
 
 
 def places(value, path=()):
     """The path of every object member below `value` that the schema must know."""
     if isinstance(value, dict):
         for key, member in value.items():
-            yield path + (key,)
+            if key not in OPTIONAL and not (path and path[-1] in NAMED):
+                yield path + (key,)
             if key not in OPEN:
                 yield from places(member, path + (key,))
     elif isinstance(value, list):

@@ -4,6 +4,7 @@
 
 #include "core/clock.h"
 #include "core/record.h"
+#include "tests/unit/sample_telemetry.h"
 #include "tests/unit/unit.h"
 
 /* Appends an iteration; its workers last duration_ms[i] from a common start and return codes[i]. */
@@ -22,7 +23,7 @@ static inline void add_iteration(struct pw_run_record *run, size_t worker_count,
         worker->ended_at_ns = PW_NS_PER_SEC + pw_ms_to_ns(duration_ms[i]);
         worker->duration_ms = duration_ms[i];
     }
-    pw_iteration_fold(&iteration);
+    assert_int_equal(pw_iteration_fold(&iteration, NULL), 0);
     assert_int_equal(pw_run_record_append(run, &iteration, NULL), 0);
 }
 
@@ -32,6 +33,30 @@ static inline void set_all(struct pw_iteration_record *iteration, enum pw_metric
     for (size_t i = 0; i < iteration->worker_count; i++) {
         iteration->workers[i].values[id] = pw_value_of(number + (double)i);
     }
+}
+
+/* An iteration of two workers that ran for 100 ms: the first reported the sample of telemetry, the
+ * second nothing. Folded. */
+static inline void make_reporting_iteration(struct pw_iteration_record *iteration, unsigned number)
+{
+    assert_int_equal(pw_iteration_record_init(iteration, number, 2, NULL), 0);
+    for (size_t i = 0; i < 2; i++) {
+        struct pw_worker_record *worker = &iteration->workers[i];
+        worker->started_at_ns = PW_NS_PER_SEC;
+        worker->ended_at_ns = PW_NS_PER_SEC + pw_ms_to_ns(100);
+        worker->duration_ms = 100;
+        worker->has_telemetry = true;
+        snprintf(worker->trace_id, sizeof(worker->trace_id), "%032zx", i + 10);
+    }
+    fill_telemetry(&iteration->workers[0].telemetry);
+    assert_int_equal(pw_iteration_fold(iteration, NULL), 0);
+}
+
+static inline void add_reporting_iteration(struct pw_run_record *run)
+{
+    struct pw_iteration_record iteration;
+    make_reporting_iteration(&iteration, (unsigned)run->iteration_count + 1);
+    assert_int_equal(pw_run_record_append(run, &iteration, NULL), 0);
 }
 
 /* Two iterations of two workers; the second worker of the second iteration timed out. */
@@ -68,7 +93,7 @@ static inline void make_sample(struct pw_run_record *run)
         set_all(iteration, PW_METRIC_PEAK_OPEN_FDS, 3 + add);
         iteration->workers[0].values[PW_METRIC_TREE_PEAK_PSS_MB] =
             pw_value_absent(PW_ABSENT_NO_PERMISSION);
-        pw_iteration_fold(iteration);
+        assert_int_equal(pw_iteration_fold(iteration, NULL), 0);
     }
     const struct pw_orphan orphan = {
         .iteration = 2, .worker_id = 1, .pid = 4711, .comm = "daemon", .kept = false};

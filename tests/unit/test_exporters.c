@@ -120,7 +120,7 @@ static struct pw_summary *make_summary(void)
                 worker->values[m] = pw_value_of(4);
             }
         }
-        pw_iteration_fold(&iteration);
+        assert_int_equal(pw_iteration_fold(&iteration, NULL), 0);
         assert_int_equal(pw_run_record_append(&run, &iteration, &err), 0);
     }
     struct pw_orphan orphan = {.iteration = 2, .worker_id = 1, .pid = 77, .comm = "left-over"};

@@ -241,6 +241,54 @@ static void test_observation(void **state)
     pw_run_record_done(&run);
 }
 
+static void test_telemetry_lost(void **state)
+{
+    (void)state;
+    struct pw_run_record run;
+    make_quiet(&run, 20);
+    run.has_telemetry = true;
+    run.telemetry.losses[PW_LOSS_REPEATED] = 9; /* as it should be */
+    run.telemetry.losses[PW_LOSS_NO_VALUE] = 9;
+    judge(&run);
+    assert_int_equal(run.warning_count, 0);
+    run.telemetry.losses[PW_LOSS_LATE] = 3;
+    run.telemetry.losses[PW_LOSS_CUT_OFF] = 2;
+    run.telemetry.losses[PW_LOSS_TOO_LARGE] = 1;
+    run.strays.unknown_path = 7;
+    judge(&run);
+    const struct pw_warning *warning = warning_of(&run, "telemetry_lost");
+    assert_non_null(warning);
+    assert_string_equal(warning->message,
+                        "Not all telemetry is in the numbers: payloads late: 3, payloads cut off: "
+                        "2, payloads too large: 1, requests to unknown paths: 7.");
+    assert_contains(warning->advice, "before it exits, or raise --otel-flush-wait-ms. Let it send");
+    assert_contains(warning->advice, "--otlp-max-body-mb. Whatever reports");
+    assert_near(data_of(warning, "late"), 3);
+    assert_near(data_of(warning, "undecodable"), 0);
+    assert_near(data_of(warning, "unknown_path"), 7);
+    assert_no_warning(&run, "telemetry_limits");
+    pw_run_record_done(&run);
+}
+
+static void test_telemetry_limits(void **state)
+{
+    (void)state;
+    struct pw_run_record run;
+    make_quiet(&run, 20);
+    run.has_telemetry = true;
+    run.telemetry.losses[PW_LOSS_SERIES_LIMIT] = 12;
+    run.otel_unlisted = 4;
+    judge(&run);
+    const struct pw_warning *warning = warning_of(&run, "telemetry_limits");
+    assert_non_null(warning);
+    assert_contains(warning->message, "datapoints of further series: 12, iterations whose");
+    assert_near(data_of(warning, "series_limit"), 12);
+    assert_near(data_of(warning, "span_limit"), 0);
+    assert_near(data_of(warning, "unlisted_iterations"), 4);
+    assert_no_warning(&run, "telemetry_lost");
+    pw_run_record_done(&run);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +299,8 @@ int main(void)
         cmocka_unit_test(test_high_load),
         cmocka_unit_test(test_few_runs),
         cmocka_unit_test(test_failures_and_timeouts),
+        cmocka_unit_test(test_telemetry_lost),
+        cmocka_unit_test(test_telemetry_limits),
         cmocka_unit_test(test_orphans),
         cmocka_unit_test(test_observation),
     };

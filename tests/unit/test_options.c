@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -65,8 +66,39 @@ static void test_defaults(void **state)
     assert_null(options.prepare);
     assert_false(options.json || options.quiet || options.pss || options.top_attach);
     assert_false(options.ignore_failure.all || options.ignore_failure.given);
+    assert_string_equal(options.otlp, "auto");
+    assert_string_equal(options.agent, "none");
+    assert_true(options.otel_flush_wait_ms == 50);
+    assert_int_equal(options.otlp_max_body_mb, PW_LIMIT_OTLP_BODY_BYTES >> 20);
+    assert_int_equal(options.otel_env.count + options.worker_env.count + options.worker_files.count,
+                     0);
     assert_int_equal(parsed.rest, 1);
     assert_int_equal(parsed.stray, -1);
+}
+
+static void test_list(void **state)
+{
+    enum { TIMES = PW_LIMIT_OPTION_LIST + 1 };
+    static char *argv[TIMES];
+    (void)state;
+    assert_int_equal(parse(WORDS("--otel-env", "A=1", "-q", "--otel-env=B=2", "--otel-env", "A=3")),
+                     0);
+    assert_int_equal(options.otel_env.count, 3);
+    assert_string_equal(options.otel_env.items[0], "A=1");
+    assert_string_equal(options.otel_env.items[1], "B=2");
+    assert_string_equal(options.otel_env.items[2], "A=3");
+    assert_int_equal(options.worker_env.count, 0);
+    for (int i = 0; i < TIMES; i++) {
+        argv[i] = (char *)"--worker-env=A=1";
+    }
+    assert_int_equal(pw_options_parse(&pw_run_option_set, TIMES - 1, argv, &options, &parsed, &err),
+                     0);
+    assert_int_equal(options.otel_env.count, 0);
+    assert_int_equal(options.worker_env.count, PW_LIMIT_OPTION_LIST);
+    assert_int_equal(pw_options_parse(&pw_run_option_set, TIMES, argv, &options, &parsed, &err),
+                     -1);
+    assert_int_equal(err.cls, PW_ERR_USAGE);
+    assert_non_null(strstr(err.message, "--worker-env: given more than 256 times"));
 }
 
 static void test_forms(void **state)
@@ -136,6 +168,23 @@ static void test_refused(void **state)
         {{"--profile-name="}, "--profile-name: the value is empty", ""},
         {{"--profile-name=a/b"}, "cannot be part of a folder's name", "slashes"},
         {{"--profile-name=a\nb"}, "cannot be part of a folder's name", "control"},
+        {{"--otlp="}, "is not auto, off or a plain http URL", "http://HOST:4318"},
+        {{"--otlp=on"}, "`on` is not", ""},
+        {{"--otlp=localhost:4318"}, "is not auto", ""},
+        {{"--otlp=grpc://h:4317"}, "is not auto", ""},
+        {{"--otlp=http://"}, "is not auto", ""},
+        {{"--otlp=http:///v1"}, "is not auto", ""},
+        {{"--otlp=x://y#http://h"}, "is not auto", ""},
+        {{"--otlp=http://h?a=b"}, "is not auto", ""},
+        {{"--otlp=http://h/\""}, "is not auto", ""},
+        {{"--otlp=http://h/a b"}, "is not auto", ""},
+        {{"--otlp=http://h/\xc3\xa4"}, "is not auto", ""},
+        {{"--otlp=http://me:hunter2@h/"}, "a URL with a user name", "OTEL_EXPORTER_OTLP_HEADERS"},
+        {{"--otlp=http://h/@"}, NULL, NULL},
+        {{"--otlp=https://[::1]:4318/base"}, NULL, NULL},
+        {{"--otlp-max-body-mb=0"}, "from 1 to 64", ""},
+        {{"--worker-env="}, "--worker-env: the value is empty", ""},
+        {{"--turn-pattern="}, "--turn-pattern: the value is empty", ""},
         {{"--ignore-failure="}, "is not a list of return codes", "--ignore-failure=1,64-78"},
         {{"--ignore-failure=0"}, "`0`", "from 1 to 255"},
         {{"--ignore-failure=256"}, "`256`", "from 1 to 255"},
@@ -190,6 +239,11 @@ static void test_tables(void **state)
             assert_int_equal(option->type == PW_OPTION_FLAG, option->argument == NULL);
             assert_int_equal(numeric, option->min < option->max);
             assert_true(option->type != PW_OPTION_UNSIGNED || option->initial);
+            assert_true(option->type != PW_OPTION_LIST || !option->initial);
+            assert_true(!option->names_only || option->type == PW_OPTION_LIST);
+            if (option->type == PW_OPTION_STRING && option->initial && option->check) {
+                assert_int_equal(option->check(option->initial, NULL), 0);
+            }
             for (size_t j = 0; j < i; j++) {
                 assert_string_not_equal(option->name, set->options[j].name);
                 assert_true(!option->letter || option->letter != set->options[j].letter);
@@ -222,6 +276,7 @@ static void test_help_is_complete(void **state)
             }
             assert_non_null(strstr(man.text, roff.text));
         }
+        assert_int_equal(c == 0, strstr(text.text, " May be repeated.") != NULL);
         for (const char *line = text.text; line; line = strchr(line, '\n')) {
             line += *line == '\n';
             assert_true(strcspn(line, "\n") <= 100);
@@ -276,6 +331,13 @@ static void test_plan_refused(void **state)
         {{"--cmd", "a", "--shell", "b"}, "more than one command"},
         {{"--cmd", "a 'b"}, "option --cmd: "},
         {{"--cmd", "  "}, "option --cmd: "},
+        {{"--agent=kodex", "--", "a"}, "option --agent: unknown agent `kodex`"},
+        {{"--agent-config=x", "--", "a"}, "--agent-config without --agent"},
+        {{"--otel-env=A", "--", "a"}, "option --otel-env: "},
+        {{"--worker-env=PERFWRAP_X=1", "--", "a"}, "option --worker-env: PERFWRAP_X: "},
+        {{"--worker-file=/dev/null", "--", "a"}, "option --worker-file: "},
+        {{"--worker-file=/dev/null=../x", "--", "a"}, "option --worker-file: `../x` leaves"},
+        {{"--queue-pattern=a(", "--", "a"}, "pattern of metric family queue: `a(`"},
         {{"-n6", "--until-ci=1", "--max-iterations=5", "--", "a"}, "more than --max-iterations 5"},
     };
     (void)state;
@@ -311,6 +373,85 @@ static void test_plan_values(void **state)
     assert_true(plan.plan.stdout_is_reserved);
     assert_true(plan.plan.max_time_sec == 2.5);
     assert_int_equal(plan.plan.ignored_codes[7], 1);
+    pw_plan_done(&plan);
+}
+
+static void test_plan_telemetry(void **state)
+{
+    struct pw_owned_plan plan;
+    (void)state;
+    assert_int_equal(make_plan(WORDS("--", "a"), &plan), 0);
+    assert_int_equal(plan.plan.otlp_mode, PW_OTLP_AUTO);
+    assert_null(plan.plan.otlp_url);
+    assert_null(plan.plan.collector_listen);
+    assert_true(plan.plan.otel_flush_wait_ms == 50);
+    assert_int_equal(plan.plan.otlp_body_limit, PW_LIMIT_OTLP_BODY_BYTES);
+    for (int family = 0; family < PW_FAMILY_COUNT; family++) {
+        assert_string_equal(plan.plan.classifier.patterns[family],
+                            pw_classifier_defaults.patterns[family]);
+    }
+    assert_string_equal(plan.plan.classifier.action_attributes,
+                        pw_classifier_defaults.action_attributes);
+    assert_int_equal(plan.plan.outfit->variable_count + plan.plan.outfit->file_count, 0);
+    pw_plan_done(&plan);
+    assert_int_equal(
+        make_plan(WORDS("--otlp=off", "--stream-pattern=x", "--otlp-max-body-mb=2",
+                        "--otel-flush-wait-ms=7", "--collector-listen=0.0.0.0", "--", "a"),
+                  &plan),
+        0);
+    assert_int_equal(plan.plan.otlp_mode, PW_OTLP_OFF);
+    assert_string_equal(plan.plan.classifier.patterns[PW_FAMILY_STREAM], "x");
+    assert_int_equal(plan.plan.otlp_body_limit, 2 << 20);
+    assert_true(plan.plan.otel_flush_wait_ms == 7);
+    assert_string_equal(plan.plan.collector_listen, "0.0.0.0");
+    pw_plan_done(&plan);
+    assert_int_equal(make_plan(WORDS("--otlp=https://h:4318/base//", "--", "a"), &plan), 0);
+    assert_int_equal(plan.plan.otlp_mode, PW_OTLP_ELSEWHERE);
+    assert_string_equal(plan.plan.otlp_url, "https://h:4318/base");
+    pw_plan_done(&plan);
+}
+
+/* In whatever order they are given: what is for the worker alone wins. */
+static void test_plan_outfit(void **state)
+{
+    struct pw_owned_plan plan;
+    (void)state;
+    assert_int_equal(make_plan(WORDS("--worker-env=A=w", "--otel-env=A=o", "--otel-env=B=o",
+                                     "--worker-file=/dev/null=x", "--", "a"),
+                               &plan),
+                     0);
+    assert_int_equal(plan.outfit.variable_count, 3);
+    assert_string_equal(pw_outfit_variable(plan.plan.outfit, "A"), "w");
+    assert_string_equal(pw_outfit_variable(plan.plan.outfit, "B"), "o");
+    assert_int_equal(plan.outfit.file_count, 1);
+    assert_string_equal(plan.outfit.files[0].dest, "x");
+    pw_plan_done(&plan);
+    assert_int_equal(plan.outfit.file_count, 0);
+}
+
+/* Which variables were set can matter to a reader; what they hold may be a secret. */
+static void test_profile_keeps_no_values(void **state)
+{
+    struct pw_owned_plan plan;
+    (void)state;
+    assert_int_equal(make_plan(WORDS("--otel-env=OTEL_EXPORTER_OTLP_HEADERS=k=hunter2",
+                                     "--worker-env=TOKEN=hunter2",
+                                     "--worker-env=B=", "--worker-file=/dev/null=x/y", "--", "a"),
+                               &plan),
+                     0);
+    char *text = json_dumps(plan.profile, JSON_COMPACT);
+    assert_non_null(text);
+    assert_null(strstr(text, "hunter2"));
+    assert_non_null(strstr(text, "\"otel_env\":[\"OTEL_EXPORTER_OTLP_HEADERS\"]"));
+    assert_non_null(strstr(text, "\"worker_env\":[\"TOKEN\",\"B\"]"));
+    assert_non_null(strstr(text, "\"worker_files\":[\"/dev/null=x/y\"]"));
+    assert_non_null(strstr(text, "\"agent\":\"none\",\"agent_config\":null"));
+    assert_non_null(strstr(text, "\"probe_interval_ms\":20.0,\"otel_flush_wait_ms\":50.0"));
+    free(text);
+    pw_plan_done(&plan);
+    assert_int_equal(make_plan(WORDS("--", "a"), &plan), 0);
+    assert_int_equal(json_array_size(json_object_get(plan.profile, "worker_env")), 0);
+    assert_true(json_is_array(json_object_get(plan.profile, "worker_env")));
     pw_plan_done(&plan);
 }
 
@@ -410,13 +551,23 @@ static void test_progress(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),         cmocka_unit_test(test_forms),
-        cmocka_unit_test(test_stray_word),       cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_ignore_failure),   cmocka_unit_test(test_tables),
-        cmocka_unit_test(test_help_is_complete), cmocka_unit_test(test_plan_command),
-        cmocka_unit_test(test_plan_refused),     cmocka_unit_test(test_plan_values),
-        cmocka_unit_test(test_profile),          cmocka_unit_test(test_shell_syntax),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_stray_word),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_ignore_failure),
+        cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_help_is_complete),
+        cmocka_unit_test(test_plan_command),
+        cmocka_unit_test(test_plan_refused),
+        cmocka_unit_test(test_plan_values),
+        cmocka_unit_test(test_profile),
+        cmocka_unit_test(test_shell_syntax),
         cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_list),
+        cmocka_unit_test(test_plan_telemetry),
+        cmocka_unit_test(test_plan_outfit),
+        cmocka_unit_test(test_profile_keeps_no_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,6 +87,31 @@ static void test_summary_validates(void **state)
     pw_run_record_done(&run);
 }
 
+static void test_summary_with_telemetry_validates(void **state)
+{
+    struct pw_run_record run;
+    make_sample(&run);
+    add_reporting_iteration(&run);
+    struct pw_summary *summary = pw_summary_build(&run, NULL);
+    json_t *schema = pw_summary_schema(NULL);
+    check(state, schema, (json_t *)pw_summary_root(summary));
+    json_decref(schema);
+    pw_summary_free(summary);
+    pw_run_record_done(&run);
+}
+
+static void test_iteration_with_telemetry_validates(void **state)
+{
+    struct pw_iteration_record record;
+    make_reporting_iteration(&record, 1);
+    json_t *schema = pw_iteration_schema(NULL);
+    json_t *iteration = pw_iteration_to_json(&record, NULL);
+    check(state, schema, iteration);
+    json_decref(iteration);
+    json_decref(schema);
+    pw_iteration_record_done(&record);
+}
+
 static void test_empty_summary_validates(void **state)
 {
     struct pw_run_record run;
@@ -121,6 +146,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_summary_validates, make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(test_empty_summary_validates, make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(test_iteration_validates, make_folder, drop_folder),
+        cmocka_unit_test_setup_teardown(test_summary_with_telemetry_validates, make_folder,
+                                        drop_folder),
+        cmocka_unit_test_setup_teardown(test_iteration_with_telemetry_validates, make_folder,
+                                        drop_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -198,6 +198,82 @@ static void test_runs(void **state)
     json_decref(iteration);
 }
 
+/* The third iteration of two: its first worker reported. */
+static void test_telemetry(void **state)
+{
+    struct fixture *fixture = *state;
+    add_reporting_iteration(&fixture->run);
+    fixture->run.strays.unknown_path = 3;
+    pw_summary_done(&fixture->summary);
+    fixture->summary = pw_summary_build(&fixture->run, NULL);
+    const struct pw_summary *summary = fixture->summary;
+    assert_number(summary, "summary.telemetry.received.payloads", 6);
+    assert_number(summary, "summary.telemetry.late", 1);
+    assert_number(summary, "summary.telemetry.dropped.repeated", 0);
+    assert_number(summary, "summary.telemetry.strays.unknown_path", 3);
+    assert_number(summary, "summary.telemetry.strays.unauthorized", 0);
+    assert_number(summary, "summary.otel_metrics.codex.tool.call.total", 6);
+    assert_number(summary, "summary.otel_metrics.codex.tool.call.sets.1.points", 3);
+    assert_text(summary, "summary.otel_actions.0.name", "patch");
+    assert_text(summary, "summary.otel_spans.0.name", "turn");
+    assert_number(summary, "summary.queue_cancel_metrics.agent.queue.depth", 3);
+    assert_number(summary, "summary.otel_payloads_total", 6);
+    assert_number(summary, "summary.otel_spans_total", 3);
+    assert_number(summary, "summary.telemetry_lost_total", 3);
+    assert_number(summary, "summary.otel_turn_action_stream.action_metric_value_sum.mean", 6);
+    const json_t *reasons = at(summary, "summary.unavailable");
+    assert_null(json_object_get(reasons, "otel_metrics"));
+    assert_null(json_object_get(reasons, "otel_payloads_total"));
+
+    assert_null_at(summary, "runs.0.telemetry");
+    assert_null_at(summary, "runs.0.otel_metrics");
+    assert_null_at(summary, "runs.0.worker_results.0.telemetry");
+    assert_null_at(summary, "runs.0.worker_results.0.trace_id");
+    assert_int_equal(json_object_size(at(summary, "runs.0.queue_cancel_datapoints")), 0);
+    assert_number(summary, "runs.2.telemetry.refused.too_large", 2);
+    assert_number(summary, "runs.2.otel_metrics.codex.tool.call.total", 6);
+    assert_null(pw_json_find(at(summary, "runs.2.otel_metrics"), "codex.tool.call.sets"));
+    assert_int_equal(json_array_size(at(summary, "runs.2.otel_actions")), 3);
+    assert_number(summary, "runs.2.queue_cancel_datapoints.codex.turn.queue_ms", 4);
+    assert_number(summary, "runs.2.otel_payload_count", 6);
+    assert_text(summary, "runs.2.worker_results.0.trace_id", "0000000000000000000000000000000a");
+    assert_number(summary, "runs.2.worker_results.0.telemetry.points.action", 4);
+    assert_number(summary, "runs.2.worker_results.0.telemetry.lost.span_limit", 5);
+    assert_int_equal(json_object_size(at(summary, "runs.2.worker_results.1.telemetry.lost")), 0);
+    assert_number(summary, "runs.2.worker_results.1.telemetry.received.payloads", 0);
+}
+
+/* Without a collector: unknown, with the reason, and not 0. */
+static void test_no_telemetry(void **state)
+{
+    const struct pw_summary *summary = ((struct fixture *)*state)->summary;
+    static const char *const blocks[] = {"otel_metrics", "otel_actions", "otel_spans", "telemetry"};
+    const json_t *reasons = at(summary, "summary.unavailable");
+    for (size_t i = 0; i < 4; i++) {
+        assert_true(json_is_null(json_object_get(at(summary, "summary"), blocks[i])));
+        assert_string_equal(json_string_value(json_object_get(reasons, blocks[i])), "not_measured");
+    }
+    assert_null_at(summary, "summary.otel_spans_total");
+    assert_null_at(summary, "summary.telemetry_lost_total");
+}
+
+/* What the iteration's file holds is what runs[] repeats, though most of it is let go between. */
+static void test_telemetry_before_and_after(void **state)
+{
+    (void)state;
+    struct pw_run_record run;
+    pw_run_record_init(&run);
+    struct pw_iteration_record iteration;
+    make_reporting_iteration(&iteration, 1);
+    json_t *before = pw_iteration_to_json(&iteration, NULL);
+    assert_int_equal(pw_run_record_append(&run, &iteration, NULL), 0);
+    json_t *after = pw_iteration_to_json(&run.iterations[0], NULL);
+    assert_true(json_equal(before, after));
+    json_decref(before);
+    json_decref(after);
+    pw_run_record_done(&run);
+}
+
 /* Not one iteration: well-formed all the same, with nulls. */
 static void test_empty_run(void **state)
 {
@@ -377,6 +453,9 @@ int main(void)
         WITH_SAMPLE(test_resource_budget),
         WITH_SAMPLE(test_budget_with_unknown_parts),
         WITH_SAMPLE(test_runs),
+        WITH_SAMPLE(test_telemetry),
+        WITH_SAMPLE(test_no_telemetry),
+        cmocka_unit_test(test_telemetry_before_and_after),
         cmocka_unit_test(test_empty_run),
         cmocka_unit_test(test_iteration_never_measured),
         WITH_SAMPLE(test_document_is_a_copy),

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 #include "core/file.h"
 #include "core/summary.h"
@@ -55,6 +56,48 @@ static int note(struct call *call, const char *kind, const char *advice, const c
     return pw_run_record_warn(&call->run, kind, advice, NULL, "%s", message) == 0
                ? 0
                : pw_err_memory(err);
+}
+
+/* What workers will find in a variable that perfwrap inherited and leaves as it is; NULL: nothing.
+ */
+static const char *passed_on(const struct call *call, const char *name)
+{
+    const char *value = pw_outfit_variable(&call->plan.outfit, name) ? NULL : getenv(name);
+    return value && *value ? value : NULL;
+}
+
+/* Inherited variables that bear on what the workers report. */
+static int note_environment(struct call *call, struct pw_err *err)
+{
+    static const char *const config_files[] = {"OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE"};
+    const char *disabled = passed_on(call, "OTEL_SDK_DISABLED");
+    enum pw_otlp_mode mode = call->plan.plan.otlp_mode;
+    char message[256];
+    if (mode == PW_OTLP_AUTO && passed_on(call, "OTEL_EXPORTER_OTLP_ENDPOINT") &&
+        note(call, "otlp_endpoint_replaced",
+             "--otlp URL names a collector for them, --otlp off leaves the variables alone",
+             "OTEL_EXPORTER_OTLP_ENDPOINT is set, but the workers report to perfwrap", err) != 0) {
+        return -1;
+    }
+    if (mode != PW_OTLP_OFF && disabled && strcasecmp(disabled, "true") == 0 &&
+        note(call, "otel_sdk_disabled", "give --otel-env OTEL_SDK_DISABLED=false",
+             "OTEL_SDK_DISABLED is set: workers with an OpenTelemetry SDK report nothing",
+             err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; mode != PW_OTLP_OFF && i < sizeof config_files / sizeof *config_files; i++) {
+        if (!passed_on(call, config_files[i])) {
+            continue;
+        }
+        snprintf(message, sizeof message,
+                 "%s is set: an SDK that reads that file ignores all other OTEL_ variables, and "
+                 "with them where to report",
+                 config_files[i]);
+        if (note(call, "otel_config_file", "unset it, or give --otlp off", message, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 static int note_options(struct call *call, struct pw_err *err)
@@ -235,7 +278,8 @@ static int prepare_and_measure(struct call *call, char *const *command)
         return pw_cli_fail(&err);
     }
     pw_signals_prepare();
-    if (note_options(call, &err) != 0 || describe_call(call, &err) != 0) {
+    if (note_options(call, &err) != 0 || note_environment(call, &err) != 0 ||
+        describe_call(call, &err) != 0) {
         return pw_cli_fail(&err);
     }
     return measure(call);

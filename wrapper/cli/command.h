@@ -19,7 +19,7 @@ struct pw_command {
     int (*run)(const struct pw_command *command, int argc, char *const *argv);
 };
 
-enum { PW_COMMAND_COUNT = 4 };
+enum { PW_COMMAND_COUNT = 5 };
 extern const struct pw_command pw_commands[PW_COMMAND_COUNT];
 /* The subcommand of that name, or NULL; and the name nearest to `name`, or NULL. */
 const struct pw_command *pw_command_find(const char *name);
@@ -28,9 +28,11 @@ const char *pw_command_nearest(const char *name);
 int pw_cmd_run(const struct pw_command *command, int argc, char *const *argv);
 int pw_cmd_metrics(const struct pw_command *command, int argc, char *const *argv);
 int pw_cmd_show(const struct pw_command *command, int argc, char *const *argv);
+int pw_cmd_collect(const struct pw_command *command, int argc, char *const *argv);
 int pw_cmd_help(const struct pw_command *command, int argc, char *const *argv);
 
-extern const struct pw_option_set pw_metrics_option_set, pw_show_option_set, pw_help_option_set;
+extern const struct pw_option_set pw_metrics_option_set, pw_show_option_set, pw_help_option_set,
+    pw_collect_option_set;
 
 /* "perfwrap: message", and its remedy on a second line, on standard error; returns the exit status.
  */

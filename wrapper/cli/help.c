@@ -62,6 +62,9 @@ static void describe_option(const struct pw_option *option, struct pw_str *out)
     if (option->no_effect) {
         pw_str_addf(out, " No effect: %s.", option->no_effect);
     }
+    if (option->type == PW_OPTION_LIST) {
+        pw_str_add(out, " May be repeated.");
+    }
     if (option->initial) {
         pw_str_addf(out, " Default: %s.", option->initial);
     }

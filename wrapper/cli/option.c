@@ -100,6 +100,20 @@ static int check_string(const struct pw_option *option, const char *text, struct
     return 0;
 }
 
+static int store_item(const struct pw_option *option, const char *text, struct pw_option_list *list,
+                      struct pw_err *err)
+{
+    if (check_string(option, text, err) != 0) {
+        return -1;
+    }
+    if (list->count == PW_LIMIT_OPTION_LIST) {
+        return pw_err_set(err, PW_ERR_USAGE, "option --%s: given more than %d times", option->name,
+                          PW_LIMIT_OPTION_LIST);
+    }
+    list->items[list->count++] = text;
+    return 0;
+}
+
 /* Sets what an option without a value means. */
 static void store_bare(const struct pw_option *option, void *place)
 {
@@ -131,6 +145,7 @@ static int store(const struct pw_option *option, const char *text, void *place, 
         }
         *(const char **)place = text;
         return 0;
+    case PW_OPTION_LIST: return store_item(option, text, place, err);
     case PW_OPTION_CODES: return read_codes(option, text, place, err);
     case PW_OPTION_FLAG: break;
     }
@@ -140,14 +155,15 @@ static int store(const struct pw_option *option, const char *text, void *place, 
 static int store_default(const struct pw_option *option, void *target, struct pw_err *err)
 {
     void *place = (char *)target + option->offset;
-    if (option->initial) {
+    if (option->initial && option->type != PW_OPTION_STRING) {
         return store(option, option->initial, place, err);
     }
     switch (option->type) {
     case PW_OPTION_FLAG: *(bool *)place = false; break;
     case PW_OPTION_UNSIGNED: *(unsigned *)place = 0; break;
     case PW_OPTION_NUMBER: *(double *)place = NAN; break;
-    case PW_OPTION_STRING: *(const char **)place = NULL; break;
+    case PW_OPTION_STRING: *(const char **)place = option->initial; break;
+    case PW_OPTION_LIST: ((struct pw_option_list *)place)->count = 0; break;
     case PW_OPTION_CODES: *(struct pw_option_codes *)place = (struct pw_option_codes){0}; break;
     }
     return 0;
@@ -290,6 +306,23 @@ int pw_options_parse(const struct pw_option_set *set, int argc, char *const *arg
     return 0;
 }
 
+static json_t *list_to_json(const struct pw_option_list *list, bool names_only)
+{
+    json_t *array = json_array();
+    bool failed = !array;
+    for (size_t i = 0; i < list->count && !failed; i++) {
+        const char *item = list->items[i];
+        char *shown = strndup(item, names_only ? strcspn(item, "=") : strlen(item));
+        failed = !shown || json_array_append_new(array, pw_json_string_or_null(shown)) != 0;
+        free(shown);
+    }
+    if (failed) {
+        json_decref(array);
+        return NULL;
+    }
+    return array;
+}
+
 static json_t *value_to_json(const struct pw_option *option, const void *target)
 {
     const void *place = (const char *)target + option->offset;
@@ -298,6 +331,7 @@ static json_t *value_to_json(const struct pw_option *option, const void *target)
     case PW_OPTION_UNSIGNED: return json_integer(*(const unsigned *)place);
     case PW_OPTION_NUMBER: return pw_json_number(pw_value_of(*(const double *)place), false);
     case PW_OPTION_STRING: return pw_json_string_or_null(*(const char *const *)place);
+    case PW_OPTION_LIST: return list_to_json(place, option->names_only);
     case PW_OPTION_CODES: break; /* decides about the exit status, not about the measurement */
     }
     return NULL;

@@ -4,8 +4,9 @@
  * are loops over it.
  *
  * Syntax: `--name=value`, `--name value`, `-nvalue`, `-n value`, flags bundled as in `-qn5`. Long
- * names are not abbreviated. `--` ends the options. A repeated option: the last one wins. Numbers
- * are read strictly. Values are borrowed from the argument vector. Threads: no shared state.
+ * names are not abbreviated. `--` ends the options. A repeated option: the last one wins, unless it
+ * is a list. Numbers are read strictly. Values are borrowed from the argument vector. Threads: no
+ * shared state.
  */
 #ifndef PW_CLI_OPTION_H
 #define PW_CLI_OPTION_H
@@ -14,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "core/err.h"
+#include "core/limits.h"
 
 enum pw_option_type {
     PW_OPTION_FLAG,     /* bool */
@@ -22,6 +24,12 @@ enum pw_option_type {
     PW_OPTION_STRING,   /* const char *; NULL if not given and without a default */
     PW_OPTION_CODES, /* struct pw_option_codes; its argument is optional: `--name` or `--name=LIST`
                       */
+    PW_OPTION_LIST,  /* struct pw_option_list: may be repeated, and each value is kept */
+};
+
+struct pw_option_list {
+    size_t count;
+    const char *items[PW_LIMIT_OPTION_LIST];
 };
 
 /* `--ignore-failure`: which return codes are meant. */
@@ -40,10 +48,12 @@ struct pw_option {
     const char *initial;  /* the default as it would be typed, or NULL */
     double min, max;      /* of an unsigned or a number */
     const char *unit;     /* of a number, for messages: "ms"; may be NULL */
-    /* A further check of a string; NULL: it must not be empty. */
+    /* A further check of a string, or of each of a list; NULL: it must not be empty. A default is
+     * not checked. */
     int (*check)(const char *text, struct pw_err *err);
     const char
         *profile_key; /* key in the summary's `profile`; NULL: does not change the measurement */
+    bool names_only;  /* of a list of NAME=VALUE: `profile` gets no values, they may be secret */
     size_t offset;    /* of the value in the target structure */
     const char *help; /* a sentence or two */
     const char *no_effect; /* why it has none in this build; NULL: it has one */
@@ -57,7 +67,7 @@ struct pw_option {
         .offset = offsetof(struct target, help), .help = "Show this help."    \
     }
 
-enum { PW_OPTIONS_MAX = 48, PW_OPERANDS_MAX = 1 };
+enum { PW_OPTIONS_MAX = 64, PW_OPERANDS_MAX = 1 };
 
 struct pw_option_set {
     const struct pw_option *options;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "wrapper/cli/run_options.h"
+#include "wrapper/run/agent.h"
 
 const char *pw_find_shell_syntax(const char *line)
 {
@@ -80,6 +81,86 @@ static bool is_given(const struct pw_parsed *parsed, const char *name)
     return false;
 }
 
+static int pick_classifier(const struct pw_run_options *options, struct pw_plan *plan,
+                           struct pw_err *err)
+{
+    struct pw_classifier *classifier = NULL;
+    plan->classifier = (struct pw_classifier_spec){
+        .patterns = {[PW_FAMILY_TURN] = options->turn_pattern,
+                     [PW_FAMILY_ACTION] = options->action_pattern,
+                     [PW_FAMILY_STREAM] = options->stream_pattern,
+                     [PW_FAMILY_QUEUE] = options->queue_pattern},
+        .action_attributes = options->action_attributes,
+    };
+    if (pw_classifier_new(&plan->classifier, &classifier, err) != 0) {
+        return -1;
+    }
+    pw_classifier_free(classifier);
+    return 0;
+}
+
+/* The value of --otlp is known to be one of the three. */
+static int pick_otlp(const struct pw_run_options *options, struct pw_owned_plan *owned,
+                     struct pw_err *err)
+{
+    struct pw_plan *plan = &owned->plan;
+    plan->otel_flush_wait_ms = options->otel_flush_wait_ms;
+    plan->collector_listen = options->collector_listen;
+    plan->otlp_body_limit = (size_t)options->otlp_max_body_mb << 20;
+    plan->otlp_mode = strcmp(options->otlp, "auto") == 0  ? PW_OTLP_AUTO
+                      : strcmp(options->otlp, "off") == 0 ? PW_OTLP_OFF
+                                                          : PW_OTLP_ELSEWHERE;
+    if (plan->otlp_mode != PW_OTLP_ELSEWHERE) {
+        return 0;
+    }
+    owned->otlp_url = strdup(options->otlp);
+    if (!owned->otlp_url) {
+        return pw_err_memory(err);
+    }
+    for (size_t length = strlen(owned->otlp_url); owned->otlp_url[length - 1] == '/';) {
+        owned->otlp_url[--length] = '\0';
+    }
+    plan->otlp_url = owned->otlp_url;
+    return 0;
+}
+
+static int add_each(const struct pw_option_list *list, const char *name,
+                    int (*add)(struct pw_outfit *outfit, const char *text, struct pw_err *err),
+                    struct pw_outfit *outfit, struct pw_err *err)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (add(outfit, list->items[i], err) != 0) {
+            return pw_err_prefix(err, "option --%s", name);
+        }
+    }
+    return 0;
+}
+
+/* What workers are given. Of two variables with one name the later one wins. */
+static int pick_outfit(const struct pw_run_options *options, struct pw_owned_plan *owned,
+                       struct pw_err *err)
+{
+    struct pw_outfit *outfit = &owned->outfit;
+    const struct pw_agent_request agent = {
+        .name = options->agent,
+        .config = options->agent_config,
+        .reports = owned->plan.otlp_mode != PW_OTLP_OFF,
+    };
+    owned->plan.outfit = outfit;
+    if (agent.config && strcmp(agent.name, "none") == 0) {
+        pw_err_set(err, PW_ERR_USAGE, "--agent-config without --agent");
+        return pw_err_remedy(err, "say for which agent: --agent codex");
+    }
+    if (pw_agent_add(&agent, outfit, err) != 0) {
+        return pw_err_prefix(err, "option --agent");
+    }
+    if (add_each(&options->otel_env, "otel-env", pw_outfit_add_variable, outfit, err) != 0 ||
+        add_each(&options->worker_env, "worker-env", pw_outfit_add_variable, outfit, err) != 0) {
+        return -1;
+    }
+    return add_each(&options->worker_files, "worker-file", pw_outfit_add_template, outfit, err);
+}
+
 int pw_plan_make(const struct pw_run_options *options, const struct pw_parsed *parsed,
                  char *const *command, struct pw_owned_plan *ret_plan, struct pw_err *err)
 {
@@ -91,6 +172,10 @@ int pw_plan_make(const struct pw_run_options *options, const struct pw_parsed *p
     if (until_ci && options->iterations > options->max_iterations) {
         return pw_err_set(err, PW_ERR_USAGE, "--iterations %u is more than --max-iterations %u",
                           options->iterations, options->max_iterations);
+    }
+    if (pick_classifier(options, plan, err) != 0 || pick_otlp(options, ret_plan, err) != 0 ||
+        pick_outfit(options, ret_plan, err) != 0) {
+        return -1;
     }
     ret_plan->profile = pw_options_profile(&pw_run_option_set, options, err);
     if (!ret_plan->profile) {
@@ -134,5 +219,7 @@ void pw_plan_done(struct pw_owned_plan *plan)
     json_decref(plan->profile);
     free(plan->words);
     pw_str_done(&plan->command_text);
+    pw_outfit_done(&plan->outfit);
+    free(plan->otlp_url);
     *plan = PW_OWNED_PLAN_INIT;
 }

@@ -9,6 +9,7 @@ enum {
     GROUP_WORKERS,
     GROUP_HOOKS,
     GROUP_SAMPLING,
+    GROUP_TELEMETRY,
     GROUP_RESULT,
     GROUP_OLD
 };
@@ -19,6 +20,7 @@ static const char *const groups[] = {
     [GROUP_WORKERS] = "Workers",
     [GROUP_HOOKS] = "Hooks: shell commands whose time never counts",
     [GROUP_SAMPLING] = "Sampling",
+    [GROUP_TELEMETRY] = "Telemetry (OpenTelemetry)",
     [GROUP_RESULT] = "Results",
     [GROUP_OLD] = "Without effect, accepted for scripts written for the older harness",
 };
@@ -46,7 +48,46 @@ static int check_profile_name(const char *text, struct pw_err *err)
     return 0;
 }
 
+/* What workers and agents can write into a variable, or into quotes, as it is. */
+static int check_otlp(const char *text, struct pw_err *err)
+{
+    static const char unfit[] = " \"'<>\\^`{|}?#";
+    const char *host = strstr(text, "://");
+    if (strcmp(text, "auto") == 0 || strcmp(text, "off") == 0) {
+        return 0;
+    }
+    if (strncmp(text, "http://", 7) != 0 && strncmp(text, "https://", 8) != 0) {
+        host = NULL;
+    }
+    size_t length = host ? strcspn(host + 3, "/") : 0;
+    for (const char *c = text; *c; c++) {
+        if (*c < 0x20 || *c > 0x7e || strchr(unfit, *c)) {
+            length = 0;
+        }
+    }
+    if (length == 0) {
+        pw_err_set(err, PW_ERR_USAGE, "`%s` is not auto, off or a plain http URL", text);
+        return pw_err_remedy(err, "name another collector as http://HOST:4318");
+    }
+    if (memchr(host + 3, '@', length)) { /* the text is not shown: it holds a password */
+        pw_err_set(err, PW_ERR_USAGE, "a URL with a user name in it");
+        return pw_err_remedy(
+            err, "leave it out, and use --otel-env OTEL_EXPORTER_OTLP_HEADERS=... instead");
+    }
+    return 0;
+}
+
 #define FIELD(name) .offset = offsetof(struct pw_run_options, name)
+
+/* Which metrics belong to a family. */
+#define PATTERN(family, what, pattern)                                                           \
+    {                                                                                            \
+        .name = #family "-pattern", .type = PW_OPTION_STRING, .group = GROUP_TELEMETRY,          \
+        .argument = "REGEX", .initial = (pattern), .profile_key = #family "_pattern",            \
+        FIELD(family##_pattern),                                                                 \
+        .help = "Metrics about " what ": a regular expression that is searched in their names, " \
+                "ignoring case."                                                                 \
+    }
 
 /* The order is that of the older harness's `profile` object, and, within a group, that of the help.
  */
@@ -190,7 +231,7 @@ static const struct pw_option options[] = {
      .help = "Longest time between two samples of a worker's tree. The first samples come faster."},
     {.name = "otel-flush-wait-ms",
      .type = PW_OPTION_NUMBER,
-     .group = GROUP_OLD,
+     .group = GROUP_TELEMETRY,
      .argument = "MS",
      .initial = "50",
      .min = 0,
@@ -198,8 +239,8 @@ static const struct pw_option options[] = {
      .unit = "ms",
      .profile_key = "otel_flush_wait_ms",
      FIELD(otel_flush_wait_ms),
-     .help = "Wait for late OpenTelemetry data.",
-     .no_effect = "no OpenTelemetry collector is built in"},
+     .help = "Longest wait, when the workers have ended, for a connection of theirs that is still "
+             "open. While a request is being received it waits up to 2000 ms."},
     {.name = "max-time-sec",
      .type = PW_OPTION_NUMBER,
      .group = GROUP_COUNT,
@@ -342,6 +383,98 @@ static const struct pw_option options[] = {
      FIELD(pss),
      .help =
          "Also sample the proportional set size of the tree: slower, counts shared pages once."},
+    {.name = "otlp",
+     .type = PW_OPTION_STRING,
+     .group = GROUP_TELEMETRY,
+     .argument = "auto|off|URL",
+     .initial = "auto",
+     .check = check_otlp,
+     .profile_key = "otlp",
+     FIELD(otlp),
+     .help =
+         "Where the workers report to over OTLP/HTTP. auto: to perfwrap, by the variables that "
+         "OpenTelemetry SDKs read. off: these variables are left alone, and perfwrap receives "
+         "nothing. URL: to the collector of which this is the base; perfwrap receives nothing."},
+    {.name = "otel-env",
+     .type = PW_OPTION_LIST,
+     .group = GROUP_TELEMETRY,
+     .argument = "KEY=VALUE",
+     .profile_key = "otel_env",
+     .names_only = true,
+     FIELD(otel_env),
+     .help = "Set this OTEL_ variable for the workers, instead of what perfwrap would set."},
+    {.name = "agent",
+     .type = PW_OPTION_STRING,
+     .group = GROUP_TELEMETRY,
+     .argument = "codex|none",
+     .initial = "none",
+     .profile_key = "agent",
+     FIELD(agent),
+     .help = "What to set up for an agent that takes its configuration from a file. codex: each "
+             "worker has a CODEX_HOME of its own, with your config.toml, in which [otel] leads to "
+             "perfwrap, and a copy of your auth.json that is removed at the worker's end."},
+    {.name = "agent-config",
+     .type = PW_OPTION_STRING,
+     .group = GROUP_TELEMETRY,
+     .argument = "FILE",
+     .profile_key = "agent_config",
+     FIELD(agent_config),
+     .help = "With --agent: the template of its configuration, with placeholders as in "
+             "--worker-file, instead of your own."},
+    {.name = "worker-file",
+     .type = PW_OPTION_LIST,
+     .group = GROUP_TELEMETRY,
+     .argument = "TEMPLATE=DEST",
+     .profile_key = "worker_files",
+     FIELD(worker_files),
+     .help = "Copy the file TEMPLATE to DEST in each worker's private folder, readable for its "
+             "owner only, with these placeholders replaced: {worker_dir}, {run_dir}, {run_id}, "
+             "{worker_id}, {iteration}, {endpoint}, {metrics_endpoint}, {traces_endpoint}, "
+             "{logs_endpoint}, {traceparent}."},
+    {.name = "worker-env",
+     .type = PW_OPTION_LIST,
+     .group = GROUP_TELEMETRY,
+     .argument = "KEY=VALUE",
+     .profile_key = "worker_env",
+     .names_only = true,
+     FIELD(worker_env),
+     .help = "Set this variable for the workers; the same placeholders. Of its value nothing is "
+             "kept in the results."},
+    {.name = "collector-listen",
+     .type = PW_OPTION_STRING,
+     .group = GROUP_TELEMETRY,
+     .argument = "[ADDRESS][:PORT]",
+     FIELD(collector_listen),
+     .help = "Where perfwrap's collector listens, for workers on other hosts or in containers. "
+             "Requests must then carry a bearer token, which perfwrap makes and gives to the "
+             "workers. Without it: on loopback, any free port, no token."},
+    {.name = "otlp-max-body-mb",
+     .type = PW_OPTION_UNSIGNED,
+     .group = GROUP_TELEMETRY,
+     .argument = "N",
+     .initial = "64",
+     .min = 1,
+     .max = PW_LIMIT_OTLP_BODY_BYTES >> 20,
+     .unit = "MiB",
+     .profile_key = "otlp_max_body_mb",
+     FIELD(otlp_max_body_mb),
+     .help = "Largest request in MiB, before and after decompression; a larger one is answered "
+             "413 and counted."},
+    PATTERN(turn, "turns", "turn.*(duration|latency)|codex\\.turn"),
+    PATTERN(action, "tools and other actions",
+            "(tool|exec_command|apply_patch|search|agent).*(duration|latency)|codex\\.tool"),
+    PATTERN(stream, "streams of tokens",
+            "(stream|first_token|first_event|ttfb|chunk).*(duration|latency|ms)"),
+    PATTERN(queue, "queues and cancelling", "queue|queued|cancel|cancell|interrupt|abort"),
+    {.name = "action-attributes",
+     .type = PW_OPTION_STRING,
+     .group = GROUP_TELEMETRY,
+     .argument = "NAMES",
+     .initial = "gen_ai.tool.name,tool.name,tool_name,tool,action.name,action",
+     .profile_key = "action_attributes",
+     FIELD(action_attributes),
+     .help = "Attributes that name the tool or action of a span, log record or metric, the best "
+             "first."},
     {.name = "out-dir",
      .type = PW_OPTION_STRING,
      .group = GROUP_RESULT,

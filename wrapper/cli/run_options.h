@@ -6,6 +6,7 @@
 #include "core/err.h"
 #include "core/str.h"
 #include "wrapper/cli/option.h"
+#include "wrapper/run/outfit.h"
 #include "wrapper/run/plan.h"
 
 /* One field an option; what each means stands in the table in run_options.c. */
@@ -24,7 +25,13 @@ struct pw_run_options {
     bool pss, top_attach, vmmap_snapshots;
     const char *out_dir;
     bool json, quiet, no_color;
-    double monitor_sleep_ms, otel_flush_wait_ms, xctrace_time_limit_sec;
+    const char *otlp, *collector_listen;
+    double otel_flush_wait_ms;
+    unsigned otlp_max_body_mb;
+    const char *turn_pattern, *action_pattern, *stream_pattern, *queue_pattern, *action_attributes;
+    const char *agent, *agent_config;
+    struct pw_option_list otel_env, worker_env, worker_files;
+    double monitor_sleep_ms, xctrace_time_limit_sec;
     bool xctrace_capture;
     unsigned xctrace_hotspots_limit;
     bool help, version;
@@ -41,11 +48,14 @@ struct pw_owned_plan {
     char *shell_argv[4];
     char **words; /* of --cmd */
     struct pw_str command_text;
+    char *otlp_url;
+    struct pw_outfit outfit;
     json_t *profile;
 };
 #define PW_OWNED_PLAN_INIT ((struct pw_owned_plan){.command_text = PW_STR_INIT})
 
-/* `command`: the NULL-terminated words after `--`, NULL if there was none. Errors: PW_ERR_USAGE. */
+/* `command`: the NULL-terminated words after `--`, NULL if there was none. Errors: PW_ERR_USAGE,
+ * and PW_ERR_INPUT for a file that cannot be used. */
 int pw_plan_make(const struct pw_run_options *options, const struct pw_parsed *parsed,
                  char *const *command, struct pw_owned_plan *ret_plan, struct pw_err *err);
 void pw_plan_done(struct pw_owned_plan *plan);

@@ -12,6 +12,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "wrapper/run/environment.h"
+#include "wrapper/run/outfit.h"
 #include "wrapper/run/signals.h"
 
 /* The workers of one iteration with what they need to start. */
@@ -22,13 +23,17 @@ struct crew {
     struct berth {
         char *dir;    /* the worker's private folder */
         int input_fd; /* its own, so that each reads the file from its beginning; -1: none */
+        struct pw_worker_facts facts;
+        struct pw_reporter reporter;
     } * berths;
 };
 
-static void crew_done(struct crew *crew)
+static void crew_done(const struct pw_stage *stage, struct crew *crew)
 {
     for (size_t i = 0; i < crew->count; i++) {
         pw_worker_done(&crew->workers[i]);
+        if (crew->berths[i].dir)
+            pw_outfit_take_secrets(stage->plan->outfit, &crew->berths[i].facts);
         pw_environment_free((char **)crew->specs[i].environment);
         pw_fd_done(&crew->berths[i].input_fd);
         if (crew->berths[i].dir)
@@ -103,18 +108,25 @@ static int prepare_worker(const struct pw_stage *stage, struct crew *crew, size_
                           unsigned number, struct pw_err *err)
 {
     struct pw_worker_spec *spec = &crew->specs[index];
-    char *dir;
-    if (asprintf(&dir, "%s/worker-%zu", stage->scratch_dir, index + 1) < 0)
+    struct berth *berth = &crew->berths[index];
+    if (asprintf(&berth->dir, "%s/worker-%zu", stage->scratch_dir, index + 1) < 0) {
+        berth->dir = NULL;
         return pw_err_memory(err);
-    crew->berths[index].dir = dir;
-    if (mkdir(dir, 0700))
-        return pw_err_system(err, errno, "create folder `%s`", dir);
-    spec->argv = stage->plan->argv;
-    spec->environment =
-        pw_environment_new(number, (unsigned)index + 1, stage->run->run_dir, dir, err);
-    if (!spec->environment || open_input(stage, &crew->berths[index], err))
+    }
+    if (mkdir(berth->dir, 0700))
+        return pw_err_system(err, errno, "create folder `%s`", berth->dir);
+    berth->facts = (struct pw_worker_facts){.iteration = number,
+                                            .worker_id = (unsigned)index + 1,
+                                            .run_dir = stage->run->run_dir,
+                                            .worker_dir = berth->dir};
+    if (pw_reporter_open(stage->reporting, &berth->reporter, &berth->facts, err) ||
+        pw_outfit_give(stage->plan->outfit, &berth->facts, err))
         return -1;
-    spec->stdin_fd = crew->berths[index].input_fd;
+    spec->argv = stage->plan->argv;
+    spec->environment = pw_environment_new(stage->plan, &berth->facts, err);
+    if (!spec->environment || open_input(stage, berth, err))
+        return -1;
+    spec->stdin_fd = berth->input_fd;
     spec->go = go_order(stage);
     choose_output(stage, spec);
     return 0;
@@ -163,12 +175,15 @@ static void warn_survivors(const struct pw_stage *stage, const struct crew *crew
                 NULL, "processes of worker %u could not be killed", crew->workers[i].id);
 }
 
-/* Metrics of the whole iteration that no part of this build can measure. */
-static void mark_unsupported(struct pw_iteration_record *iteration)
+/* What the workers reported, into their records. */
+static int take_reports(const struct pw_stage *stage, struct crew *crew,
+                        struct pw_iteration_record *iteration, struct pw_err *err)
 {
-    for (int id = 0; id < PW_METRIC_COUNT; id++)
-        if (pw_metrics[id].fold == PW_FOLD_WINDOW)
-            iteration->values[id] = pw_value_absent(PW_ABSENT_NOT_SUPPORTED);
+    struct pw_reporter *reporters[PW_LIMIT_WORKERS];
+    for (size_t i = 0; i < crew->count; i++)
+        reporters[i] = &crew->berths[i].reporter;
+    iteration->values[PW_METRIC_TRACE_COUNT] = pw_value_absent(PW_ABSENT_NOT_SUPPORTED);
+    return pw_reporting_take(stage->reporting, reporters, iteration->workers, crew->count, err);
 }
 
 static int run_crew(const struct pw_stage *stage, struct crew *crew, unsigned number,
@@ -192,8 +207,8 @@ static int run_crew(const struct pw_stage *stage, struct crew *crew, unsigned nu
         fifo &= crew->workers[i].fifo;
     }
     stage->run->observer.exit_clock = fifo ? "fifo" : "normal";
-    mark_unsupported(iteration);
-    pw_iteration_fold(iteration);
+    if (take_reports(stage, crew, iteration, err) || pw_iteration_fold(iteration, err))
+        return -1;
     warn_survivors(stage, crew);
     tell_failures(stage, crew, iteration);
     return record_orphans(stage, crew, number, err);
@@ -208,7 +223,7 @@ int pw_iteration_run(const struct pw_stage *stage, unsigned number,
     int result = crew_init(&crew, stage->plan->concurrency, err);
     if (result == 0)
         result = run_crew(stage, &crew, number, iteration, err);
-    crew_done(&crew);
+    crew_done(stage, &crew);
     while (waitpid(-1, NULL, WNOHANG) > 0) /* orphans of ended wardens have become ours */
         ;
     if (result)
@@ -222,7 +237,8 @@ static int run_hook(const struct pw_stage *stage, struct crew *crew, const char 
     char *argv[] = {(char *)"sh", (char *)"-c", (char *)command, NULL};
     struct pw_worker_spec *spec = crew->specs;
     spec->argv = argv;
-    spec->environment = pw_environment_new(number, 0, stage->run->run_dir, NULL, err);
+    const struct pw_worker_facts facts = {.iteration = number, .run_dir = stage->run->run_dir};
+    spec->environment = pw_environment_new(stage->plan, &facts, err);
     if (!spec->environment)
         return -1;
     spec->stdin_fd = stage->null_fd;
@@ -253,6 +269,6 @@ int pw_hook_run(const struct pw_stage *stage, const char *option, const char *co
     int result = crew_init(&crew, 1, err);
     if (result == 0)
         result = run_hook(stage, &crew, option, command, number, err);
-    crew_done(&crew);
+    crew_done(stage, &crew);
     return result;
 }

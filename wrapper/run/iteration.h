@@ -8,6 +8,7 @@
 #include "core/err.h"
 #include "core/record.h"
 #include "wrapper/run/plan.h"
+#include "wrapper/run/reporting.h"
 #include "wrapper/run/sampler.h"
 #include "wrapper/run/session.h"
 #include "wrapper/run/supervisor.h"
@@ -18,6 +19,7 @@ struct pw_stage {
     const struct pw_session_events *events; /* may be NULL */
     struct pw_supervisor *supervisor;
     struct pw_sampler *sampler;
+    const struct pw_reporting *reporting; /* how workers report */
     struct pw_run_record *run; /* gets orphans, and how exits were watched */
     const char *scratch_dir;   /* private; the workers' folders are made and removed below it */
     struct rlimit nofile;      /* for the workers: as perfwrap was started */

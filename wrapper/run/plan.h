@@ -8,7 +8,14 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include "collector/classify.h"
 #include "core/err.h"
+
+enum pw_otlp_mode {
+    PW_OTLP_AUTO,      /* workers report to perfwrap */
+    PW_OTLP_OFF,       /* perfwrap has no collector and leaves the workers' variables alone */
+    PW_OTLP_ELSEWHERE, /* workers report to `otlp_url`, and perfwrap has no collector */
+};
 
 enum pw_output_mode {
     PW_OUTPUT_TAIL,    /* drained; the end is kept, and shown if the worker fails */
@@ -47,6 +54,13 @@ struct pw_plan {
     double top_interval_ms;
     bool vmmap_snapshots;
     const char *setup, *prepare, *conclude, *cleanup; /* shell commands or NULL */
+    enum pw_otlp_mode otlp_mode;
+    const char *otlp_url; /* of PW_OTLP_ELSEWHERE, without a slash at its end; else NULL */
+    double otel_flush_wait_ms;
+    const char *collector_listen; /* as for pw_collector_start(); NULL: loopback, any port */
+    size_t otlp_body_limit;       /* bytes */
+    struct pw_classifier_spec classifier;
+    const struct pw_outfit *outfit; /* variables and files for each worker; NULL: none */
     json_t *profile; /* every option that changes the measurement, under its name; borrowed */
 };
 

@@ -19,12 +19,14 @@
 struct session {
     struct pw_stage stage;
     struct pw_scratch scratch;
+    struct pw_reporting reporting;
     int64_t measuring_since_ns;
 };
 
 static void session_done(struct session *session)
 {
     struct pw_stage *stage = &session->stage;
+    pw_reporting_close(&session->reporting, stage->run);
     pw_sampler_free(stage->sampler);
     pw_supervisor_free(stage->supervisor);
     pw_fd_done(&stage->output_fd);
@@ -76,8 +78,10 @@ static int session_init(struct session *session, struct pw_err *err)
         stage->events->run_dir(stage->events->context, stage->run->run_dir);
     if (pw_scratch_open(&session->scratch, err) || open_files(stage, err) ||
         pw_supervisor_new(stage->events, &stage->supervisor, err) ||
-        pw_sampler_new(plan, &stage->sampler, err))
+        pw_sampler_new(plan, &stage->sampler, err) ||
+        pw_reporting_open(&session->reporting, plan, err))
         return -1;
+    stage->reporting = &session->reporting;
     stage->scratch_dir = session->scratch.path;
     return 0;
 }

@@ -1,0 +1,169 @@
+#include "collector/queue.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include "collector/arena.h"
+#include "collector/collector_impl.h"
+#include "collector/wire.h"
+#include "core/limits.h"
+
+enum { DECODER_NICE = 10 }; /* whoever is measured goes first */
+
+void pw_received_free(struct pw_received *received)
+{
+    if (!received)
+        return;
+    free(received->bytes);
+    free(received);
+}
+
+/* Tries to turn the payload into numbers; false when out of memory. */
+static bool decode(struct pw_collector *collector, const struct pw_received *received,
+                   struct pw_arena *arena)
+{
+    struct pw_queue *queue = &collector->queue;
+    ProtobufCAllocator allocator = pw_arena_allocator(arena);
+    const uint8_t *bytes = received->bytes ? received->bytes : (const uint8_t *)"";
+    const ProtobufCMessage *request = protobuf_c_message_unpack(
+        pw_otlp_descriptor(received->signal), &allocator, received->size, bytes);
+    bool added = false;
+    if (request) {
+        const struct pw_payload payload = {.signal = received->signal,
+                                           .request = request,
+                                           .bytes = received->wire_bytes,
+                                           .was_json = received->was_json,
+                                           .received_unix_ns = received->received_unix_ns};
+        if (queue->tap)
+            queue->tap(queue->tap_context, &payload);
+        pthread_mutex_lock(&queue->windows);
+        added = pw_window_add(received->endpoint->window, received->signal, request,
+                              received->wire_bytes, NULL) == 0;
+        pthread_mutex_unlock(&queue->windows);
+    }
+    pw_arena_reset(arena);
+    return added;
+}
+
+/* Those who wait for room are woken while an eighth of it is free, so that not each of many is
+ * woken for each payload. */
+static bool has_room_to_spare(const struct pw_collector *collector,
+                              const struct pw_endpoint *endpoint)
+{
+    const struct pw_collector_limits *limits = &collector->limits;
+    return collector->queue.count <= limits->queued_payloads - limits->queued_payloads / 8 &&
+           collector->queue.held_bytes <= limits->held_bytes - limits->held_bytes / 8 &&
+           endpoint->held_bytes <= limits->held_bytes_one - limits->held_bytes_one / 8;
+}
+
+static void change_room_locked(struct pw_collector *collector, struct pw_endpoint *endpoint,
+                               size_t from, size_t to)
+{
+    collector->queue.held_bytes += to - from;
+    endpoint->held_bytes += to - from;
+    if (TAILQ_EMPTY(&collector->connections.parked) || collector->server.room_made ||
+        !has_room_to_spare(collector, endpoint))
+        return;
+    collector->server.room_made = true;
+    pw_server_wake(collector);
+}
+
+static void *decoder_main(void *argument)
+{
+    struct pw_collector *collector = argument;
+    struct pw_queue *queue = &collector->queue;
+    struct pw_arena arena = PW_ARENA_INIT;
+    setpriority(PRIO_PROCESS, (id_t)gettid(), DECODER_NICE); /* on Linux: of this thread */
+    pthread_mutex_lock(&collector->lock);
+    for (;;) {
+        struct pw_received *received = STAILQ_FIRST(&queue->payloads);
+        if (!received && queue->stopping)
+            break;
+        if (!received) {
+            pthread_cond_wait(&queue->work, &collector->lock);
+            continue;
+        }
+        STAILQ_REMOVE_HEAD(&queue->payloads, link);
+        pthread_mutex_unlock(&collector->lock);
+        bool added = decode(collector, received, &arena);
+        pthread_mutex_lock(&collector->lock);
+        if (!added)
+            received->endpoint->losses[PW_LOSS_MEMORY]++;
+        received->endpoint->queued--;
+        queue->count--;
+        change_room_locked(collector, received->endpoint, received->held, 0);
+        pthread_cond_broadcast(&collector->changed);
+        pthread_mutex_unlock(&collector->lock);
+        pw_received_free(received);
+        pthread_mutex_lock(&collector->lock);
+    }
+    pthread_mutex_unlock(&collector->lock);
+    pw_arena_done(&arena);
+    return NULL;
+}
+
+int pw_queue_start(struct pw_collector *collector, struct pw_err *err)
+{
+    struct pw_queue *queue = &collector->queue;
+    int sys = pthread_create(&queue->thread, NULL, decoder_main, collector);
+    if (sys) {
+        pw_err_system(err, sys, "start the collector's decoding thread");
+        return pw_err_remedy(err, "raise the limit on processes (ulimit -u, pids.max)");
+    }
+    queue->threaded = true;
+    pthread_setname_np(queue->thread, "otlp-decoder");
+    return 0;
+}
+
+void pw_queue_stop(struct pw_collector *collector)
+{
+    struct pw_queue *queue = &collector->queue;
+    if (!queue->threaded)
+        return;
+    pthread_mutex_lock(&collector->lock);
+    queue->stopping = true;
+    pw_queue_kick_locked(collector);
+    pthread_mutex_unlock(&collector->lock);
+    pthread_join(queue->thread, NULL);
+    queue->threaded = false;
+}
+
+bool pw_queue_take_room(struct pw_collector *collector, struct pw_endpoint *endpoint, size_t more)
+{
+    const struct pw_collector_limits *limits = &collector->limits;
+    struct pw_queue *queue = &collector->queue;
+    pthread_mutex_lock(&collector->lock);
+    bool room = queue->held_bytes + more <= limits->held_bytes &&
+                endpoint->held_bytes + more <= limits->held_bytes_one;
+    if (room) {
+        queue->held_bytes += more;
+        endpoint->held_bytes += more;
+    }
+    pthread_mutex_unlock(&collector->lock);
+    return room;
+}
+
+void pw_queue_change_room(struct pw_collector *collector, struct pw_endpoint *endpoint, size_t from,
+                          size_t to)
+{
+    pthread_mutex_lock(&collector->lock);
+    change_room_locked(collector, endpoint, from, to);
+    pthread_mutex_unlock(&collector->lock);
+}
+
+bool pw_queue_put_locked(struct pw_collector *collector, struct pw_received *received)
+{
+    struct pw_queue *queue = &collector->queue;
+    if (queue->count >= collector->limits.queued_payloads)
+        return false;
+    STAILQ_INSERT_TAIL(&queue->payloads, received, link);
+    queue->count++;
+    received->endpoint->queued++;
+    return true;
+}
+
+void pw_queue_kick_locked(struct pw_collector *collector)
+{
+    pthread_cond_signal(&collector->queue.work);
+}

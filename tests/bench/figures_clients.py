@@ -1,0 +1,73 @@
+"""Figures of measuring programs that report: what it costs them, and what it costs their neighbours."""
+import os
+import random
+import sys
+import tempfile
+from unittest import mock
+
+from measure import BenchError, interleave, percentile, worker_results
+from row import Row
+
+sys.dont_write_bytecode = True
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests", "agents"))
+import real_codex  # noqa: E402
+
+BODY = os.path.join(ROOT, "tests", "data", "otlp", "codex_metrics_json.json")
+NPM_DIR = os.environ.get("PW_NPM_DIR") or os.path.join(ROOT, "build", "npm")
+TOOLS_DIR = os.environ.get("PW_TOOLS_DIR") or os.path.join(os.path.dirname(ROOT), "shared", "tools")
+
+
+def ratio_interval(values, others, draws=2000):
+    """95 % interval of the ratio of the medians: bootstrap percentiles, with a fixed seed."""
+    dice = random.Random(1)
+    ratios = [percentile(dice.choices(values, k=len(values)), 50)
+              / percentile(dice.choices(others, k=len(others)), 50) for _ in range(draws)]
+    return percentile(ratios, 2.5), percentile(ratios, 97.5)
+
+
+def durations(summary, first_worker=1):
+    return [worker["duration_ms"] for _, worker in worker_results(summary)
+            if worker["worker_id"] >= first_worker]
+
+
+def codex(bench):
+    """codex, reporting to perfwrap and not at all."""
+    missing = real_codex.why_not(NPM_DIR, TOOLS_DIR)
+    if missing:
+        raise BenchError(missing)
+    command = [str(real_codex.find(NPM_DIR)), *real_codex.COMMAND]
+    with real_codex.Model(TOOLS_DIR) as model, tempfile.TemporaryDirectory() as folder:
+        home = real_codex.make_home(os.path.join(folder, "home"), TOOLS_DIR, model.port)
+
+        def measure(*options):
+            with mock.patch.dict(os.environ, CODEX_HOME=str(home), HOME=folder):
+                summary = bench.run(["--agent", "codex", "-n", "5", "-w", "1", *options], command)
+            if bool(summary["summary"]["otel_payloads_total"]) != (not options):
+                raise BenchError(f"codex reported or did not, against what was asked: {options}")
+            return durations(summary)
+
+        auto, off = interleave(8, measure, lambda: measure("--otlp", "off"))
+    low, high = ratio_interval(auto, off)
+    return [Row("codex exec, reporting / not reporting, p50", percentile(auto, 50) / percentile(off, 50),
+                note=f"95 % interval {low:.3f} to {high:.3f}; {percentile(auto, 50):.1f} / "
+                     f"{percentile(off, 50):.1f} ms, {len(auto)} each")]
+
+
+def neighbour(bench):
+    """`sleep 0.1` six times, while a seventh worker posts 50 MB/s of OTLP."""
+    program = bench.program("bench_neighbour_target")
+
+    def measure(rate):
+        summary = bench.run(["-n", "10", "-w", "1", "-c", "7"], [program, BODY, str(rate), "100"])
+        if bool(summary["summary"]["otel_payloads_total"]) != (rate > 0):
+            raise BenchError("the neighbour posted, or not, against what was asked")
+        return durations(summary, first_worker=2)
+
+    loud, silent = interleave(4, lambda: measure(50), lambda: measure(0))
+    return [Row("sleep 0.1, 6 beside 50 MB/s of OTLP, worker p50", percentile(loud, 50), "ms", 102, "<",
+                f"p95 {percentile(loud, 95):.3f}; beside a silent one p50 "
+                f"{percentile(silent, 50):.3f}, p95 {percentile(silent, 95):.3f} ms")]
+
+
+FIGURES = {"codex": codex, "neighbour": neighbour}
