@@ -78,7 +78,8 @@ static enum pw_body_result reserve(struct pw_body *body, size_t need)
     size_t capacity = body->capacity   ? body->capacity * 2
                       : body->expected ? min_size(body->expected, FIRST_BYTES_MOST)
                                        : FIRST_BYTES;
-    capacity = max_size(min_size(capacity, body->collector->limits.body_bytes + 1), need);
+    size_t most = body->expected ? body->expected : body->collector->limits.body_bytes + 1;
+    capacity = max_size(min_size(capacity, most), need);
     if (!take_room(body, capacity)) {
         capacity = need;
         if (!take_room(body, capacity))

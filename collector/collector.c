@@ -36,7 +36,7 @@ static void init(struct pw_collector *collector, const struct pw_collector_optio
     collector->classifier = options->classifier;
     collector->queue.tap = options->tap;
     collector->queue.tap_context = options->tap_context;
-    collector->server.listen_fd = collector->server.wake_fd = -1;
+    collector->server.listen_fd = collector->server.wake_fd = collector->server.epoll_fd = -1;
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

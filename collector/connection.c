@@ -11,6 +11,7 @@ void pw_connections_init(struct pw_connections *table)
     TAILQ_INIT(&table->idle);
     TAILQ_INIT(&table->ended);
     TAILQ_INIT(&table->parked);
+    TAILQ_INIT(&table->leaving);
 }
 
 static struct pw_connection_list *list_of(struct pw_connections *table,
@@ -59,6 +60,8 @@ void pw_connection_close_locked(struct pw_collector *collector, struct pw_connec
     leave(table, connection);
     if (connection->parked)
         TAILQ_REMOVE(&table->parked, connection, parked_link);
+    if (connection->leaving)
+        TAILQ_REMOVE(&table->leaving, connection, leaving_link);
     table->count--;
     table->unowned_count--;
     free(connection);

@@ -15,6 +15,7 @@
 struct MHD_Connection;
 struct pw_collector;
 struct pw_endpoint;
+struct pw_request;
 
 enum pw_connection_state {
     PW_CONNECTION_FRESH, /* nothing is known of it: no request line has been read */
@@ -26,6 +27,9 @@ enum pw_connection_state {
 struct pw_connection {
     struct MHD_Connection *mhd; /* the server's thread's */
     int fd;                     /* the server's thread's, which alone may shut it down */
+    struct pw_request *request; /* the server's thread's; NULL: none, or its head is incomplete */
+    unsigned nudges;            /* of libmicrohttpd, since the sender has gone */
+    bool leaving;               /* the sender has gone, or will send no more */
     bool parked;                /* suspended until there is room */
     bool counted;               /* its request is: as taken, late or lost */
     bool cut;                   /* its request is counted as cut off: nothing of it may be taken */
@@ -36,13 +40,14 @@ struct pw_connection {
     struct pw_endpoint *endpoint;           /* of its last request; NULL: unknown or nobody's */
     TAILQ_ENTRY(pw_connection) link;        /* in the list of its state */
     TAILQ_ENTRY(pw_connection) parked_link; /* in the list of those that are parked */
+    TAILQ_ENTRY(pw_connection) leaving_link;
 };
 TAILQ_HEAD(pw_connection_list, pw_connection);
 
 struct pw_connections {
     /* Each ordered by since_ns: new ones and those in a request, idle ones, ended ones. */
     struct pw_connection_list timed, idle, ended;
-    struct pw_connection_list parked;
+    struct pw_connection_list parked, leaving;
     unsigned count, ended_count, fresh_count, unowned_count;
 };
 

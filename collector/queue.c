@@ -25,9 +25,8 @@ static bool decode(struct pw_collector *collector, const struct pw_received *rec
 {
     struct pw_queue *queue = &collector->queue;
     ProtobufCAllocator allocator = pw_arena_allocator(arena);
-    const uint8_t *bytes = received->bytes ? received->bytes : (const uint8_t *)"";
     const ProtobufCMessage *request = protobuf_c_message_unpack(
-        pw_otlp_descriptor(received->signal), &allocator, received->size, bytes);
+        pw_otlp_descriptor(received->signal), &allocator, received->size, received->bytes);
     bool added = false;
     if (request) {
         const struct pw_payload payload = {.signal = received->signal,
@@ -52,7 +51,7 @@ static bool has_room_to_spare(const struct pw_collector *collector,
                               const struct pw_endpoint *endpoint)
 {
     const struct pw_collector_limits *limits = &collector->limits;
-    return collector->queue.count <= limits->queued_payloads - limits->queued_payloads / 8 &&
+    return collector->queue.count < limits->queued_payloads - limits->queued_payloads / 8 &&
            collector->queue.held_bytes <= limits->held_bytes - limits->held_bytes / 8 &&
            endpoint->held_bytes <= limits->held_bytes_one - limits->held_bytes_one / 8;
 }

@@ -18,7 +18,7 @@
 struct pw_received {
     struct pw_endpoint *endpoint;
     enum pw_signal signal;
-    uint8_t *bytes; /* protobuf that passed pw_wire_check(); owned */
+    uint8_t *bytes; /* protobuf that passed pw_wire_check(); owned, not NULL */
     size_t size;
     size_t held; /* of the budget */
     uint64_t wire_bytes;

@@ -15,6 +15,9 @@
 #include "core/clock.h"
 #include "core/limits.h"
 
+/* What became of a complete and good body. */
+enum verdict { OPEN, TAKEN, LATE, CUT };
+
 struct pw_request {
     struct pw_collector *collector;
     struct pw_connection *connection;
@@ -26,7 +29,8 @@ struct pw_request {
     int64_t busy_until_ns; /* 0: it has not had to wait for room yet */
     unsigned status; /* of the reply at the end, if it is an error; then the body is discarded */
     char message[PW_ERR_MESSAGE_MAX];
-    struct pw_received *received; /* what the body came to */
+    struct pw_received *received; /* what the body came to, as long as it is not taken */
+    enum verdict verdict;
 };
 
 /* Replies */
@@ -195,10 +199,10 @@ static bool find_endpoint(struct pw_request *request, const char *path)
 }
 
 /* Whether we can make something of such a body; false if it is refused. */
-static bool check_kind(struct pw_request *request, const char *method, bool is_ours, bool *ret_gzip)
+static bool check_kind(struct pw_request *request, const char *method, bool is_ours, bool endless,
+                       bool *ret_gzip)
 {
     const char *coding = header(request, MHD_HTTP_HEADER_CONTENT_ENCODING);
-    const char *transfer = header(request, MHD_HTTP_HEADER_TRANSFER_ENCODING);
     *ret_gzip = coding && strcasecmp(coding, "gzip") == 0;
     if (strcmp(method, MHD_HTTP_METHOD_POST) != 0)
         refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, PW_LOSS_UNSUPPORTED, "only POST is served");
@@ -208,7 +212,7 @@ static bool check_kind(struct pw_request *request, const char *method, bool is_o
     else if (coding && !*ret_gzip && coding[0] && strcasecmp(coding, "identity") != 0)
         refuse(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, PW_LOSS_UNSUPPORTED,
                "the content encoding must be gzip, or none");
-    else if (transfer && strcasecmp(transfer, "chunked") != 0)
+    else if (endless)
         refuse(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, PW_LOSS_UNSUPPORTED,
                "the transfer encoding must be chunked, or none");
     else
@@ -229,16 +233,18 @@ struct pw_request *pw_request_begin(struct pw_collector *collector,
          is_ours = pw_media_parse(header(request, MHD_HTTP_HEADER_CONTENT_TYPE), &request->media);
     uint64_t length = content_length(request);
     bool too_long = length > collector->limits.body_bytes;
-    if (find_endpoint(request, path) && check_kind(request, method, is_ours, &gzip)) {
+    const char *transfer = header(request, MHD_HTTP_HEADER_TRANSFER_ENCODING);
+    bool endless = transfer && strcasecmp(transfer, "chunked") != 0;
+    if (find_endpoint(request, path) && check_kind(request, method, is_ours, endless, &gzip)) {
         if (too_long)
             refuse_large(request);
         else if (pw_body_init(&request->body, collector, request->endpoint, gzip,
                               gzip ? 0 : (size_t)length) != PW_BODY_TAKEN)
             refuse_memory(request);
     }
-    /* A refusal is said at once to those who wait for it, or who would send too much; the
-     * connection ends with it. To others after the body, so that it can go on. */
-    if (request->status && (too_long || header(request, MHD_HTTP_HEADER_EXPECT)) &&
+    /* A refusal is said at once to those who wait for it, or who would send too much, or without
+     * an end; the connection ends with it. To others after the body, so that it can go on. */
+    if (request->status && (too_long || endless || header(request, MHD_HTTP_HEADER_EXPECT)) &&
         !reply_error(request)) {
         pw_request_free(request);
         return NULL;
@@ -363,34 +369,36 @@ static void check(struct pw_request *request)
     request->received = received;
 }
 
-enum verdict { TAKEN, LATE, FULL, CUT };
-
-static enum verdict hand_over(struct pw_request *request)
+bool pw_request_offer_locked(struct pw_request *request)
 {
-    struct pw_collector *collector = request->collector;
-    enum verdict verdict = TAKEN;
-    pthread_mutex_lock(&collector->lock);
-    if (request->connection->cut) {
-        verdict = CUT;
+    struct pw_connection *connection = request->connection;
+    if (!request->received || request->verdict != OPEN)
+        return true;
+    if (connection->cut) {
+        request->verdict = CUT;
     } else if (request->endpoint->closed) {
         pw_endpoint_lose_locked(request->endpoint, PW_LOSS_LATE);
-        request->connection->counted = true;
-        verdict = LATE;
-    } else if (!pw_queue_put_locked(collector, request->received)) {
-        pw_queue_kick_locked(collector);
-        verdict = FULL;
-    } else {
-        request->connection->counted = true;
+        connection->counted = true;
+        request->verdict = LATE;
+    } else if (pw_queue_put_locked(request->collector, request->received)) {
         request->received = NULL;
-        request->body.held = 0;
+        request->body.held = 0; /* the payload's */
+        connection->counted = true;
+        request->verdict = TAKEN;
     }
-    pthread_mutex_unlock(&collector->lock);
-    return verdict;
+    return request->verdict != OPEN;
+}
+
+static void offer(struct pw_request *request)
+{
+    pthread_mutex_lock(&request->collector->lock);
+    pw_request_offer_locked(request);
+    pthread_mutex_unlock(&request->collector->lock);
 }
 
 bool pw_request_end(struct pw_request *request)
 {
-    if (!request->status && !request->received) {
+    if (!request->status && !request->received && request->verdict == OPEN) {
         if (judge(request, pw_body_finish(&request->body)))
             return true;
         if (!request->status)
@@ -398,11 +406,12 @@ bool pw_request_end(struct pw_request *request)
     }
     if (request->status)
         return reply_error(request);
-    switch (hand_over(request)) {
+    offer(request);
+    switch (request->verdict) {
     case TAKEN: return reply_taken(request);
     case LATE: return reply_late(request);
     case CUT: return false;
-    case FULL: break;
+    case OPEN: break;
     }
     if (wait_for_room(request))
         return true;
@@ -415,8 +424,11 @@ void pw_request_free(struct pw_request *request)
     if (!request)
         return;
     /* Its sender has gone while it waited for room; but all of it is here. */
-    if (request->received && !request->connection->counted)
-        hand_over(request);
+    if (request->received && request->verdict == OPEN) {
+        offer(request);
+        if (request->verdict == OPEN)
+            lose(request, PW_LOSS_BUSY);
+    }
     pw_body_done(&request->body);
     pw_received_free(request->received);
     free(request);

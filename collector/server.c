@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -21,6 +22,8 @@ enum {
     CONNECTION_MEMORY_BYTES = 256 << 10, /* of each: libmicrohttpd reads half of it at a time */
     ACCEPT_AT_ONCE = 16,                 /* then the others have their turn */
     CONNECTIONS_ENDING = 64,             /* over the limit, of those that we have ended */
+    EVENTS_AT_ONCE = 64,
+    NUDGES = 1000, /* enough to read the largest body */
 };
 static const int64_t no_descriptors_pause_ns = 100 * PW_NS_PER_MS;
 
@@ -68,14 +71,30 @@ static void cut_marked_locked(struct pw_collector *collector, int64_t now_ns)
     }
 }
 
-static void unpark_due_locked(struct pw_collector *collector, bool all, int64_t now_ns)
+/* Lets those go on whose time is over and, if there is room, those for whom it is enough. */
+static void unpark_some_locked(struct pw_collector *collector, bool room, int64_t now_ns)
 {
     struct pw_connection *next, *connection = TAILQ_FIRST(&collector->connections.parked);
     for (; connection; connection = next) {
         next = TAILQ_NEXT(connection, parked_link);
-        if (all || connection->busy_until_ns <= now_ns)
+        if (connection->busy_until_ns <= now_ns ||
+            (room && pw_request_offer_locked(connection->request)))
             unpark_locked(collector, connection);
     }
+}
+
+/*
+ * libmicrohttpd waits for edges (EPOLLET), and after a short read does not try again: the end of a
+ * connection that came together with its last bytes it notices only when something more happens.
+ * For a sender that has gone nothing more would: so it is nudged, by an edge of our making, as long
+ * as it takes it to read what is left. The nudge ends the direction that has ended anyway.
+ */
+static void nudge_locked(struct pw_collector *collector)
+{
+    struct pw_connection *connection;
+    TAILQ_FOREACH(connection, &collector->connections.leaving, leaving_link)
+    if (!connection->parked && connection->nudges++ < NUDGES)
+        shutdown(connection->fd, SHUT_RD);
 }
 
 void pw_server_park(struct pw_collector *collector, struct pw_connection *connection,
@@ -125,6 +144,8 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **sock
     }
     if (connection == collector->server.adding)
         collector->server.adding = NULL;
+    /* Its descriptor may live on in a child that has not executed its program yet. */
+    epoll_ctl(collector->server.epoll_fd, EPOLL_CTL_DEL, connection->fd, NULL);
     pthread_mutex_lock(&collector->lock);
     pw_connection_close_locked(collector, connection);
     pthread_cond_broadcast(&collector->changed);
@@ -158,8 +179,9 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *mhd, con
     struct pw_request *request = *request_context;
     bool going;
     if (!request) {
-        request = pw_request_begin(context, connection_of(mhd), path, method);
-        *request_context = request;
+        struct pw_connection *connection = connection_of(mhd);
+        request = pw_request_begin(context, connection, path, method);
+        *request_context = connection->request = request;
         going = request != NULL;
     } else if (*size) {
         going = pw_request_body(request, bytes, size);
@@ -177,7 +199,7 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **reque
     struct pw_connection *connection = connection_of(mhd);
     bool refused = code == MHD_REQUEST_TERMINATED_WITH_ERROR && peer_is_there(connection);
     pw_request_free(*request_context);
-    *request_context = NULL;
+    *request_context = connection->request = NULL;
     pthread_mutex_lock(&collector->lock);
     if (!connection->counted)
         pw_endpoint_lose_locked(connection->endpoint,
@@ -237,29 +259,39 @@ static bool accept_locked(struct pw_collector *collector, struct sockaddr_storag
     return true;
 }
 
-static void accept_some(struct pw_collector *collector)
+/* Gives it to libmicrohttpd, which closes the socket if it fails, with or without a call of
+ * on_connection(). */
+static void add_connection(struct pw_collector *collector, const struct sockaddr_storage *address,
+                           socklen_t length)
 {
     struct pw_server *server = &collector->server;
+    struct pw_connection *connection = server->adding;
+    if (MHD_add_connection(server->daemon, connection->fd, (const struct sockaddr *)address,
+                           length) == MHD_YES) {
+        struct epoll_event leaving = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = connection};
+        epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, connection->fd, &leaving);
+    } else if (server->adding) { /* on_connection() did not hear of it */
+        pthread_mutex_lock(&collector->lock);
+        collector->strays.connections_refused++;
+        pw_connection_close_locked(collector, connection);
+        pthread_mutex_unlock(&collector->lock);
+    }
+    server->adding = NULL;
+}
+
+static void accept_some(struct pw_collector *collector)
+{
     bool more = true;
     for (int i = 0; more && i < ACCEPT_AT_ONCE; i++) {
-        struct sockaddr_storage address;
+        struct sockaddr_storage address = {0};
         socklen_t length = sizeof address;
         pthread_mutex_lock(&collector->lock);
         more = collector->connections.ended_count < CONNECTIONS_ENDING - ACCEPT_AT_ONCE &&
                accept_locked(collector, &address, &length);
         pthread_cond_broadcast(&collector->changed);
         pthread_mutex_unlock(&collector->lock);
-        if (!server->adding)
-            continue;
-        /* Closes the socket if it fails, with or without calling on_connection(). */
-        MHD_add_connection(server->daemon, server->adding->fd, (struct sockaddr *)&address, length);
-        if (server->adding && !server->adding->mhd) {
-            pthread_mutex_lock(&collector->lock);
-            collector->strays.connections_refused++;
-            pw_connection_close_locked(collector, server->adding);
-            pthread_mutex_unlock(&collector->lock);
-        }
-        server->adding = NULL;
+        if (more && collector->server.adding)
+            add_connection(collector, &address, length);
     }
 }
 
@@ -292,32 +324,62 @@ static bool follow_orders(struct pw_collector *collector)
     end_expired_locked(collector, now);
     if (server->cutting)
         cut_marked_locked(collector, now);
-    unpark_due_locked(collector, server->room_made, now);
+    unpark_some_locked(collector, server->room_made, now);
     server->room_made = server->cutting = false;
+    nudge_locked(collector);
     bool stopping = server->stopping;
     pthread_mutex_unlock(&collector->lock);
     return !stopping;
+}
+
+static void note_leaving(struct pw_collector *collector, struct pw_connection *connection)
+{
+    pthread_mutex_lock(&collector->lock);
+    if (!connection->leaving)
+        TAILQ_INSERT_TAIL(&collector->connections.leaving, connection, leaving_link);
+    connection->leaving = true;
+    pthread_mutex_unlock(&collector->lock);
+}
+
+/* What is waited for besides connections: told apart by address. */
+static const char wake_mark[1], daemon_mark[1], listen_mark[1];
+
+static int watch(struct pw_server *server, int fd, const char *mark)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = (void *)mark};
+    return epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+/* While there are no descriptors left, connections wait to be accepted. */
+static void pause_accepting(struct pw_server *server)
+{
+    bool pausing = server->accept_after_ns > pw_clock_now_ns();
+    if (pausing == server->pausing)
+        return;
+    struct epoll_event event = {.events = pausing ? 0 : EPOLLIN, .data.ptr = (void *)listen_mark};
+    epoll_ctl(server->epoll_fd, EPOLL_CTL_MOD, server->listen_fd, &event);
+    server->pausing = pausing;
 }
 
 static void *server_main(void *argument)
 {
     struct pw_collector *collector = argument;
     struct pw_server *server = &collector->server;
-    struct pollfd ready[] = {
-        {.fd = server->wake_fd, .events = POLLIN},
-        {.fd = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
-         .events = POLLIN},
-        {.fd = server->listen_fd, .events = POLLIN},
-    };
+    struct epoll_event events[EVENTS_AT_ONCE];
     while (follow_orders(collector)) {
         MHD_run(server->daemon);
-        int left_ms = time_left_ms(collector);
-        ready[2].fd = pw_clock_now_ns() < server->accept_after_ns ? -1 : server->listen_fd;
-        if (poll(ready, sizeof ready / sizeof *ready, left_ms) <= 0)
-            continue;
-        if (ready[0].revents)
-            eventfd_read(server->wake_fd, &(eventfd_t){0});
-        if (ready[2].fd >= 0 && ready[2].revents)
+        pause_accepting(server);
+        int count = epoll_wait(server->epoll_fd, events, EVENTS_AT_ONCE, time_left_ms(collector));
+        bool asked = false;
+        for (int i = 0; i < count; i++) {
+            if (events[i].data.ptr == wake_mark)
+                eventfd_read(server->wake_fd, &(eventfd_t){0});
+            else if (events[i].data.ptr == listen_mark)
+                asked = true;
+            else if (events[i].data.ptr != daemon_mark)
+                note_leaving(collector, events[i].data.ptr);
+        }
+        if (asked) /* last: connections in `events` may end by it */
             accept_some(collector);
     }
     return NULL;
@@ -358,8 +420,9 @@ int pw_server_start(struct pw_collector *collector, int listen_fd, struct pw_err
     struct pw_server *server = &collector->server;
     server->listen_fd = listen_fd;
     server->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (server->wake_fd < 0)
-        return pw_err_system(err, errno, "create an eventfd for the collector");
+    server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (server->wake_fd < 0 || server->epoll_fd < 0)
+        return pw_err_system(err, errno, "create an eventfd and an epoll for the collector");
     fit_descriptors(collector);
     if (make_replies(server, err) || pw_transcoder_new(&server->transcoder, err))
         return -1;
@@ -372,6 +435,10 @@ int pw_server_start(struct pw_collector *collector, int listen_fd, struct pw_err
         MHD_OPTION_END);
     if (!server->daemon)
         return pw_err_system(err, errno, "start libmicrohttpd");
+    int daemon_fd = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    if (watch(server, server->wake_fd, wake_mark) || watch(server, daemon_fd, daemon_mark) ||
+        watch(server, listen_fd, listen_mark))
+        return pw_err_system(err, errno, "wait for connections");
     int sys = pthread_create(&server->thread, NULL, server_main, collector);
     if (sys) {
         pw_err_system(err, sys, "start the collector's thread");
@@ -395,7 +462,7 @@ void pw_server_stop(struct pw_collector *collector)
     }
     if (server->daemon) {
         pthread_mutex_lock(&collector->lock);
-        unpark_due_locked(collector, true, 0); /* libmicrohttpd stops only without these */
+        unpark_some_locked(collector, false, INT64_MAX); /* libmicrohttpd stops only without them */
         pthread_mutex_unlock(&collector->lock);
         MHD_stop_daemon(server->daemon);
         server->daemon = NULL;
@@ -408,4 +475,5 @@ void pw_server_stop(struct pw_collector *collector)
     pw_transcoder_free(server->transcoder);
     server->transcoder = NULL;
     pw_fd_done(&server->listen_fd);
+    pw_fd_done(&server->epoll_fd);
 }

@@ -23,6 +23,7 @@ struct pw_transcoder;
 
 struct pw_server {
     int listen_fd, wake_fd; /* constant while the thread runs */
+    int epoll_fd;           /* the thread's: these two, libmicrohttpd, and senders that go */
     bool stopping;          /* the thread should end */
     bool room_made;         /* parked connections may try again */
     bool cutting;           /* some connection is marked to be cut off */
@@ -32,6 +33,7 @@ struct pw_server {
     struct MHD_Daemon *daemon;
     struct pw_connection *adding; /* the one that libmicrohttpd is being given */
     int64_t accept_after_ns;      /* not before: there were no descriptors left */
+    bool pausing;                 /* because of that */
     struct pw_transcoder *transcoder;
     struct MHD_Response *accepted[PW_MEDIA_COUNT]; /* replies to a payload that was taken */
 };

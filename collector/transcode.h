@@ -6,7 +6,8 @@
  * with OTLP's deviations (OTLP specification, "JSON Protobuf Encoding"): lowerCamelCase keys,
  * unknown keys ignored, null as absent; trace and span ids in hex, other bytes in base64 (also
  * URL-safe or without padding); 64-bit integers as decimal strings or as numbers with an integral
- * value; doubles as numbers, numeric strings, "NaN", "Infinity", "-Infinity"; enums as integers.
+ * value; doubles as numbers, numeric strings, "NaN", "Infinity", "-Infinity"; enums as integers. A
+ * known key twice, two members of a oneof, and null within an array are refused.
  *
  * Threads: a struct pw_transcoder belongs to one at a time.
  */

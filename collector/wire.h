@@ -18,12 +18,15 @@
 const ProtobufCMessageDescriptor *pw_otlp_descriptor(enum pw_signal signal);
 
 /*
- * Whether `bytes` is a well-formed message of the descriptor: known fields with a wire type that
- * fits (repeated numbers packed or not), lengths that end within their message, varints of at most
- * ten bytes, strings of valid UTF-8, messages nested at most PW_LIMIT_OTLP_DEPTH deep; unknown
- * fields of any kind are skipped, deprecated groups refused. *ret_need is an upper bound of the
- * memory that protobuf_c_message_unpack() takes for it from an arena. Errors: PW_ERR_INPUT, with
- * the offset and the field ("byte 17: resource_metrics.scope_metrics: …").
+ * Whether `bytes` is a well-formed message of the descriptor, and one that protobuf-c decodes:
+ * known fields with a wire type that fits (repeated numbers packed or not), lengths that end within
+ * their message, varints of at most ten bytes (tags and lengths: five), strings of valid UTF-8,
+ * messages nested at most PW_LIMIT_OTLP_DEPTH deep; unknown fields of any kind are skipped,
+ * deprecated groups refused. A message that is not repeated may come only once: protobuf would
+ * merge the second into the first, no encoder writes it, and protobuf-c takes memory for it without
+ * bound. *ret_need is an upper bound of the memory that protobuf_c_message_unpack() takes for it
+ * from an arena. Errors: PW_ERR_INPUT, with the offset and the field ("byte 17:
+ * resource_metrics.scope_metrics: …").
  */
 int pw_wire_check(const ProtobufCMessageDescriptor *descriptor, const uint8_t *bytes, size_t size,
                   size_t *ret_need, struct pw_err *err);

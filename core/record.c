@@ -309,12 +309,11 @@ static void measure_telemetry(struct pw_iteration_record *iteration)
     struct pw_value *values = iteration->values;
     for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
         enum pw_family family = families[i].family;
-        values[families[i].points] =
-            pw_value_of((double)pw_telemetry_family_points(telemetry, family));
-        values[families[i].sum] =
-            telemetry->payloads[PW_SIGNAL_METRICS] > 0
-                ? pw_value_of(pw_telemetry_family_value_sum(telemetry, family))
-                : pw_value_absent(PW_ABSENT_NO_SAMPLES);
+        uint64_t points = pw_telemetry_family_points(telemetry, family);
+        values[families[i].points] = pw_value_of((double)points);
+        values[families[i].sum] = /* of no points there is no sum: not 0 */
+            points > 0 ? pw_value_of(pw_telemetry_family_value_sum(telemetry, family))
+                       : pw_value_absent(PW_ABSENT_NO_SAMPLES);
     }
     values[PW_METRIC_OTEL_PAYLOADS] = pw_value_of((double)pw_telemetry_payloads(telemetry));
     values[PW_METRIC_OTEL_DATAPOINTS] = pw_value_of((double)telemetry->datapoints);

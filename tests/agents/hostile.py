@@ -19,6 +19,7 @@ import collections
 import gzip
 import json
 import os
+import resource
 import socket
 import sys
 import threading
@@ -81,9 +82,9 @@ GARBAGE = {
     "unsupported: another encoding": ("POST", "/v1/metrics", JSON, "br", FINE),
     "unsupported: GET": ("GET", "/v1/metrics", None, None, b""),
     "unsupported: PUT": ("PUT", "/v1/metrics", JSON, None, FINE),
-    "stray: no such signal": ("POST", "/v1/dreams", JSON, None, FINE),
-    "stray: another worker's path": ("POST", "//0123456789abcdef0123456789abcdef/v1/metrics",
-                                     JSON, None, FINE),
+    "unsupported: no such signal": ("POST", "/v1/dreams", JSON, None, FINE),
+    "stray: nobody's path": ("POST", "//0123456789abcdef0123456789abcdef/v1/metrics", JSON, None, FINE),
+    "stray: no path": ("POST", "//", JSON, None, FINE),
 }
 
 
@@ -159,6 +160,8 @@ class Attack:
         self.left_open += connections
 
     def crowd(self):
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 4096), most))
         for _ in range(1500):
             self.left_open.append(self.connect())
 

@@ -1,6 +1,8 @@
 """Figures of measuring programs that report: what it costs them, and what it costs their neighbours."""
+import contextlib
 import os
 import random
+import subprocess
 import sys
 import tempfile
 from unittest import mock
@@ -31,13 +33,27 @@ def durations(summary, first_worker=1):
             if worker["worker_id"] >= first_worker]
 
 
+@contextlib.contextmanager
+def another_collector(bench):
+    """The URL of a collector in a process of its own."""
+    process = subprocess.Popen([bench.perfwrap, "collect", "--listen", "127.0.0.1:0", "--quiet"],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, text=True)
+    try:
+        yield process.stderr.readline().split()[-1]
+    finally:
+        process.terminate()
+        process.communicate()
+
+
 def codex(bench):
-    """codex, reporting to perfwrap and not at all."""
+    """codex, reporting to perfwrap, to another collector, and not at all."""
     missing = real_codex.why_not(NPM_DIR, TOOLS_DIR)
     if missing:
         raise BenchError(missing)
     command = [str(real_codex.find(NPM_DIR)), *real_codex.COMMAND]
-    with real_codex.Model(TOOLS_DIR) as model, tempfile.TemporaryDirectory() as folder:
+    with (real_codex.Model(TOOLS_DIR) as model, another_collector(bench) as url,
+          tempfile.TemporaryDirectory() as folder):
         home = real_codex.make_home(os.path.join(folder, "home"), TOOLS_DIR, model.port)
 
         def measure(*options):
@@ -47,11 +63,16 @@ def codex(bench):
                 raise BenchError(f"codex reported or did not, against what was asked: {options}")
             return durations(summary)
 
-        auto, off = interleave(8, measure, lambda: measure("--otlp", "off"))
-    low, high = ratio_interval(auto, off)
-    return [Row("codex exec, reporting / not reporting, p50", percentile(auto, 50) / percentile(off, 50),
-                note=f"95 % interval {low:.3f} to {high:.3f}; {percentile(auto, 50):.1f} / "
-                     f"{percentile(off, 50):.1f} ms, {len(auto)} each")]
+        auto, elsewhere, off = interleave(
+            8, measure, lambda: measure("--otlp", url), lambda: measure("--otlp", "off"))
+    rows = []
+    for label, others in (("to another collector", elsewhere), ("not at all", off)):
+        low, high = ratio_interval(auto, others)
+        rows.append(Row(f"codex exec, reporting / {label}, p50",
+                        percentile(auto, 50) / percentile(others, 50),
+                        note=f"95 % interval {low:.3f} to {high:.3f}; {percentile(auto, 50):.1f} / "
+                             f"{percentile(others, 50):.1f} ms, {len(auto)} each"))
+    return rows
 
 
 def neighbour(bench):

@@ -318,11 +318,18 @@ static void test_malformed_http(void **state)
 
 /* --- time --- */
 
-/* One byte after the other, as long as it is listened to. */
-static void drip(int fd, const char *byte)
+/* One byte after the other, as long as it is listened to. The longest gap between two, which on a
+ * busy machine is longer than was meant. */
+static int64_t drip(int fd, const char *byte)
 {
     struct pollfd ended = {.fd = fd, .events = POLLIN};
-    while (poll(&ended, 1, 10) == 0 && send_bytes(fd, byte, 1)) {}
+    int64_t last = pw_clock_now_ns(), longest = 0;
+    while (poll(&ended, 1, 10) == 0 && send_bytes(fd, byte, strlen(byte))) {
+        int64_t now = pw_clock_now_ns();
+        longest = now - last > longest ? now - last : longest;
+        last = now;
+    }
+    return longest;
 }
 
 static void test_slow_senders(void **state)
@@ -510,9 +517,11 @@ static void test_flush_waits(void **state)
     int open_fd = connect_to(post.url);
     assert_int_equal(post_on(open_fd, &theirs).status, 200);
     assert_true(flush_ms(&fixture, endpoint, 50000) < 20000);
+    int64_t start = pw_clock_now_ns();
     fd = connect_to(post.url);
-    assert_true(flush_ms(&fixture, endpoint, 30) >= 20);
-    assert_true(flush_ms(&fixture, endpoint, 1) < 20000);
+    flush_ms(&fixture, endpoint, 30);
+    assert_true(pw_clock_now_ns() - start >= 30 * PW_NS_PER_MS);
+    assert_true(flush_ms(&fixture, endpoint, 30) < 20000);
     close(open_fd);
     close(fd);
     expect_result(endpoint, 6, PW_LOSS_CUT_OFF, 0);
@@ -548,10 +557,12 @@ static void test_flush_cuts(void **state)
     fd = connect_to(post.url);
     send_bytes(fd, text.text, text.length);
     assert_int_equal(pthread_create(&flusher.thread, NULL, flush_aside, &flusher), 0);
-    drip(fd, " ");
+    int64_t longest_gap_ns = drip(fd, " ");
     close(fd);
     pthread_join(flusher.thread, NULL);
-    assert_true(flusher.took_ms >= pw_ns_to_ms(short_ns));
+    if (longest_gap_ns < 50 * PW_NS_PER_MS) {
+        assert_true(flusher.took_ms >= pw_ns_to_ms(short_ns));
+    }
     expect_result(endpoint, 2, PW_LOSS_CUT_OFF, 2);
     stop_collector(&fixture);
 }
@@ -569,6 +580,7 @@ static bool is_parked(const struct pw_collector *collector)
     return !TAILQ_EMPTY(&collector->connections.parked);
 }
 
+/* Who finds the queue full waits, and is taken when there is room, even if its sender has gone. */
 static void test_queue_full(void **state)
 {
     (void)state;
@@ -583,34 +595,58 @@ static void test_queue_full(void **state)
     const struct post post = points_post(endpoint);
     assert_int_equal(post_once(&post).status, 200);
     assert_int_equal(post_once(&post).status, 200);
-    /* The third waits, and is taken when one has been decoded. */
     int fd = connect_to(post.url), gone = connect_to(post.url);
     send_request(fd, &post);
     wait_for_state(fixture.collector, is_parked);
     sem_post(&gate);
     assert_int_equal(read_reply(fd).status, 200);
-    /* Others wait in vain: the sender goes, or the time is over. */
     send_request(gone, &post);
     wait_for_state(fixture.collector, is_parked);
     close(gone);
-    pthread_mutex_lock(&fixture.collector->lock);
-    fixture.collector->limits.busy_wait_ns = short_ns;
-    pthread_mutex_unlock(&fixture.collector->lock);
+    for (int i = 0; i < 3; i++) {
+        sem_post(&gate);
+    }
+    assert_int_equal(post_on(fd, &post).status, 200);
+    close(fd);
+    sem_post(&gate);
+    pw_endpoints_flush(fixture.collector, &endpoint, 1, 50000);
+    expect_result(endpoint, 10, PW_LOSS_BUSY, 0);
+    stop_collector(&fixture);
+    sem_destroy(&gate);
+}
+
+/* Nobody waits for ever. */
+static void test_busy(void **state)
+{
+    (void)state;
+    sem_t gate;
+    sem_init(&gate, 0, 0);
+    struct pw_collector_limits limits = default_limits();
+    limits.queued_payloads = 1;
+    limits.busy_wait_ns = short_ns;
+    struct fixture fixture = start_collector(
+        (struct pw_collector_options){.tap = wait_in_tap, .tap_context = &gate}, &limits);
+    struct pw_endpoint *endpoint = open_endpoint(&fixture);
+    const struct post post = points_post(endpoint);
+    int fd = connect_to(post.url);
+    assert_int_equal(post_on(fd, &post).status, 200);
     struct reply reply = post_on(fd, &post);
     assert_int_equal(reply.status, 503);
     assert_memory_equal(reply_header(&reply, "Retry-After"), "1\r\n", 3);
     assert_contains(reply.body, "{\"code\":14,");
-    for (int i = 0; i < 3; i++) {
+    int gone = connect_to(post.url);
+    send_request(gone, &post);
+    wait_for_state(fixture.collector, is_parked);
+    close(gone);
+    assert_int_equal(post_on(fd, &post).status, 503);
+    for (int i = 0; i < 2; i++) {
         sem_post(&gate);
     }
-    assert_int_equal(peek_loss(endpoint, PW_LOSS_BUSY), 1);
-    sem_post(&gate);
+    pw_endpoints_flush(fixture.collector, &endpoint, 1, 1);
     assert_int_equal(post_on(fd, &post).status, 200);
     close(fd);
-    sem_post(&gate);
-    /* Whose sender has gone while it waited was taken all the same: it was complete. */
     pw_endpoints_flush(fixture.collector, &endpoint, 1, 50000);
-    expect_result(endpoint, 10, PW_LOSS_BUSY, 1);
+    expect_result(endpoint, 4, PW_LOSS_BUSY, 3);
     stop_collector(&fixture);
     sem_destroy(&gate);
 }
@@ -713,8 +749,8 @@ int main(void)
         cmocka_unit_test(test_malformed_http),   cmocka_unit_test(test_slow_senders),
         cmocka_unit_test(test_many_connections), cmocka_unit_test(test_flush_at_once),
         cmocka_unit_test(test_flush_waits),      cmocka_unit_test(test_flush_cuts),
-        cmocka_unit_test(test_queue_full),       cmocka_unit_test(test_budget),
-        cmocka_unit_test(test_stop_amid),
+        cmocka_unit_test(test_queue_full),       cmocka_unit_test(test_busy),
+        cmocka_unit_test(test_budget),           cmocka_unit_test(test_stop_amid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -257,18 +257,13 @@ static void test_captured_against_jansson(void **state)
 
 /* --- the mapping, case by case --- */
 
-#define POINT(members)                                                                             \
-    "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"gauge\":{\"dataPoints\":[{" members \
-    "}]}}]}]}]}"
-#define HISTOGRAM(members)                                                                             \
-    "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"histogram\":{\"dataPoints\":[{" members \
-    "}]}}]}]}]}"
-#define BUCKETS(members)                                                                \
-    "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"exponentialHistogram\":" \
-    "{\"dataPoints\":[{\"positive\":{" members "}}]}}]}]}]}"
-#define VALUE(members) \
-    "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"body\":{" members "}}]}]}]}"
+#define METRIC(members) "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{" members "}]}]}]}"
+#define POINT(members) METRIC("\"gauge\":{\"dataPoints\":[{" members "}]}")
+#define HISTOGRAM(members) METRIC("\"histogram\":{\"dataPoints\":[{" members "}]}")
+#define BUCKETS(members) \
+    METRIC("\"exponentialHistogram\":{\"dataPoints\":[{\"positive\":{" members "}}]}")
 #define RECORD(members) "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{" members "}]}]}]}"
+#define VALUE(members) RECORD("\"body\":{" members "}")
 #define SPAN(members) "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{" members "}]}]}]}"
 
 struct mapping {
@@ -449,7 +444,8 @@ static void test_wire_form(void **state)
     struct fixture *fixture = *state;
     static const char text[] =
         "{\"resourceMetrics\":[{\"schemaUrl\":\"u\",\"scopeMetrics\":[{\"metrics\":[{\"histogram\":"
-        "{\"aggregationTemporality\":2,\"dataPoints\":[{\"bucketCounts\":[1,\"2\"]}]}}]}]}]}";
+        "{\"aggregationTemporality\":2,\"dataPoints\":[{\"explicitBounds\":[],"
+        "\"bucketCounts\":[1,\"2\"]}]}}]}]}]}";
     static const char expected[] =
         "\x0a\xae\x80\x80\x00" /* the request: its only field, 46 bytes */
         "\x1a\x01u"
@@ -495,6 +491,8 @@ static const struct mapping refused[] = {
     {PW_SIGNAL_METRICS, POINT("\"asInt\":-9223372036854775809"), "asInt: not an integer"},
     {PW_SIGNAL_METRICS, POINT("\"asInt\":-9.3e18"), "asInt: not an integer"},
     {PW_SIGNAL_METRICS, POINT("\"asInt\":\"-9223372036854775809\""), "asInt: not an integer"},
+    {PW_SIGNAL_METRICS, POINT("\"asInt\":1.5"), "asInt: not an integer"},
+    {PW_SIGNAL_METRICS, POINT("\"asInt\":\"-\""), "asInt: not a number"},
     {PW_SIGNAL_METRICS, POINT("\"asInt\":\"0x10\""), "asInt: not a number"},
     {PW_SIGNAL_METRICS, POINT("\"asInt\":\" 1\""), "asInt: not a number"},
     {PW_SIGNAL_METRICS, POINT("\"asInt\":\"1 \""), "asInt: not a number"},

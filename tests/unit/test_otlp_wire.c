@@ -184,9 +184,8 @@ static void test_malformed(void **state)
         CASE("\x0a\x04\x0a\x00\x0a\x00", "byte 4: resource_metrics.resource: field appears twice"),
         /* ResourceMetrics.scope_metrics.metrics: a gauge twice. */
         CASE("\x0a\x08\x12\x06\x12\x04\x2a\x00\x2a\x00", "gauge: field appears twice"),
-        CASE(
-            "\x0a\x09\x12\x07\x12\x05\x4a\x03\x0a\x01\x05",
-            "byte 10: resource_metrics.scope_metrics.metrics.histogram.data_points: not a field's tag"),
+        CASE("\x0a\x09\x12\x07\x12\x05\x4a\x03\x0a\x01\x05",
+             "byte 10: resource_metrics.scope_metrics.metrics.histogram.data_points: not a"),
         /* Histogram points: packed fixed64 of 7 bytes; packed varints of an exponential one. */
         CASE("\x0a\x11\x12\x0f\x12\x0d\x4a\x0b\x0a\x09\x32\x07\x01\x02\x03\x04\x05\x06\x07",
              "data_points.bucket_counts: packed numbers do not fill their field"),

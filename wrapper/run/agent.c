@@ -113,14 +113,31 @@ static int add_codex(const struct pw_agent_request *request, struct pw_outfit *o
     return pw_outfit_add_file(outfit, &auth, err);
 }
 
+static const struct {
+    const char *name;
+    int (*add)(const struct pw_agent_request *request, struct pw_outfit *outfit,
+               struct pw_err *err);
+    const char *stream_pattern;
+} agents[] = {
+    /* It names its streaming times after turns and server-sent events: time to first token, to
+     * first message, between events. */
+    {"codex", add_codex,
+     "(stream|first_token|first_event|ttfb|chunk).*(duration|latency|ms)|"
+     "codex\\.(turn\\.ttf[tm]|sse_event)\\.duration"},
+    {"none", NULL, NULL},
+};
+
+const char *pw_agent_stream_pattern(const char *name)
+{
+    for (size_t i = 0; i < sizeof agents / sizeof *agents; i++)
+        if (strcmp(agents[i].name, name) == 0)
+            return agents[i].stream_pattern;
+    return NULL;
+}
+
 int pw_agent_add(const struct pw_agent_request *request, struct pw_outfit *outfit,
                  struct pw_err *err)
 {
-    static const struct {
-        const char *name;
-        int (*add)(const struct pw_agent_request *request, struct pw_outfit *outfit,
-                   struct pw_err *err);
-    } agents[] = {{"codex", add_codex}, {"none", NULL}};
     for (size_t i = 0; i < sizeof agents / sizeof *agents; i++)
         if (strcmp(agents[i].name, request->name) == 0)
             return agents[i].add ? agents[i].add(request, outfit, err) : 0;

@@ -29,5 +29,8 @@ struct pw_agent_request {
  * unknown name, PW_ERR_INPUT for a file that cannot be read or used. */
 int pw_agent_add(const struct pw_agent_request *request, struct pw_outfit *outfit,
                  struct pw_err *err);
+/* Which of its metrics are of the stream family, where the general pattern does not know its names;
+ * NULL: the general one. For an unknown name too. */
+const char *pw_agent_stream_pattern(const char *name);
 
 #endif
