@@ -107,14 +107,11 @@ static enum pw_body_result inflate_step(struct pw_body *body)
     int result = inflate(stream, Z_NO_FLUSH);
     body->size += space - stream->avail_out;
     body->between_members = result == Z_STREAM_END;
-    body->pending = result == Z_OK && stream->avail_out == 0;
     if (body->size > body->collector->limits.body_bytes)
         return PW_BODY_TOO_LARGE;
     if (result == Z_MEM_ERROR)
         return PW_BODY_NO_MEMORY;
-    /* Z_BUF_ERROR: nothing to do until more comes, which is no error (zlib.h). */
-    return result == Z_OK || result == Z_STREAM_END || result == Z_BUF_ERROR ? PW_BODY_TAKEN
-                                                                             : PW_BODY_CORRUPT;
+    return result == Z_OK || result == Z_STREAM_END ? PW_BODY_TAKEN : PW_BODY_CORRUPT;
 }
 
 static enum pw_body_result inflate_all(struct pw_body *body, const void *bytes, size_t *size)
@@ -122,8 +119,10 @@ static enum pw_body_result inflate_all(struct pw_body *body, const void *bytes, 
     z_stream *stream = body->inflater;
     enum pw_body_result result = PW_BODY_TAKEN;
     size_t left = *size;
-    while (result == PW_BODY_TAKEN && (left || body->pending)) {
-        result = reserve(body, body->size + 1);
+    while (result == PW_BODY_TAKEN && left) {
+        if (body->size == body->capacity) /* one byte over the limit shows that it is passed */
+            result = reserve(
+                body, min_size(body->size + FIRST_BYTES, body->collector->limits.body_bytes + 1));
         if (result != PW_BODY_TAKEN)
             break;
         size_t part = min_size(left, UINT_MAX);
@@ -154,15 +153,10 @@ enum pw_body_result pw_body_add(struct pw_body *body, const void *bytes, size_t 
 
 enum pw_body_result pw_body_finish(struct pw_body *body)
 {
-    enum pw_body_result result = PW_BODY_TAKEN;
-    if (body->inflater) {
-        size_t none = 0;
-        result = inflate_all(body, "", &none);
-        if (result == PW_BODY_TAKEN && !body->between_members)
-            result = PW_BODY_TRUNCATED;
-    }
-    if (result == PW_BODY_TAKEN)
-        result = reserve(body, body->size ? body->size : 1); /* there is always a buffer */
+    /* The checksum is a member's last, and is taken only when all before it has been inflated. */
+    if (body->inflater && !body->between_members)
+        return PW_BODY_TRUNCATED;
+    enum pw_body_result result = reserve(body, body->size ? body->size : 1);
     if (result != PW_BODY_TAKEN)
         return result;
     end_inflater(body);

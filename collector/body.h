@@ -26,7 +26,6 @@ struct pw_body {
     size_t expected; /* bytes that will come if the sender tells the truth; 0: unknown */
     z_stream *inflater;
     bool between_members; /* the gzip stream may end here */
-    bool pending;         /* the inflater may have more output */
 };
 
 enum pw_body_result {
@@ -45,7 +44,7 @@ enum pw_body_result pw_body_init(struct pw_body *body, struct pw_collector *coll
 void pw_body_done(struct pw_body *body);
 /* *size becomes the number of bytes that were not taken. */
 enum pw_body_result pw_body_add(struct pw_body *body, const void *bytes, size_t *size);
-/* Nothing more will come: takes what is still in the inflater, and makes the padding. */
+/* Nothing more will come: makes the padding, and `bytes` not NULL. */
 enum pw_body_result pw_body_finish(struct pw_body *body);
 /* Puts other bytes in its place, of which `capacity` are allocated; takes them over. */
 void pw_body_replace(struct pw_body *body, uint8_t *bytes, size_t size, size_t capacity);

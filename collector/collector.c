@@ -257,8 +257,8 @@ static int64_t strangers_until_locked(const struct pw_collector *collector,
         return 0;
     const struct pw_connection *connection;
     int64_t until = 0;
-    TAILQ_FOREACH(connection, &table->timed, link)
-    {
+    for (connection = TAILQ_FIRST(&table->timed); connection;
+         connection = TAILQ_NEXT(connection, link)) {
         if (connection->state != PW_CONNECTION_FRESH)
             continue;
         int64_t due_ns = connection->since_ns + flush->wait_ns;
@@ -283,8 +283,8 @@ static int64_t receiving_until_locked(const struct pw_collector *collector, int6
 {
     const struct pw_connection *connection;
     int64_t until = 0;
-    TAILQ_FOREACH(connection, &collector->connections.timed, link)
-    {
+    for (connection = TAILQ_FIRST(&collector->connections.timed); connection;
+         connection = TAILQ_NEXT(connection, link)) {
         if (connection->state != PW_CONNECTION_BUSY || !connection->endpoint ||
             !connection->endpoint->flushing)
             continue;
@@ -318,8 +318,8 @@ static int64_t wait_until_locked(const struct pw_collector *collector, const str
 static void cut_off_locked(struct pw_collector *collector)
 {
     struct pw_connection *connection;
-    TAILQ_FOREACH(connection, &collector->connections.timed, link)
-    {
+    for (connection = TAILQ_FIRST(&collector->connections.timed); connection;
+         connection = TAILQ_NEXT(connection, link)) {
         if (connection->state != PW_CONNECTION_BUSY || !connection->endpoint ||
             !connection->endpoint->flushing || connection->counted)
             continue;

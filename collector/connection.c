@@ -101,8 +101,7 @@ static void weigh(const struct pw_connections *table, const struct pw_connection
                   struct pw_connection **victim, unsigned *most)
 {
     struct pw_connection *connection;
-    TAILQ_FOREACH(connection, list, link)
-    {
+    for (connection = TAILQ_FIRST(list); connection; connection = TAILQ_NEXT(connection, link)) {
         unsigned weight =
             connection->endpoint ? connection->endpoint->connections : table->unowned_count;
         if (connection->state == PW_CONNECTION_BUSY || weight <= *most)
@@ -130,8 +129,8 @@ int64_t pw_connections_deadline_locked(const struct pw_collector *collector)
     if (idle && idle->since_ns + collector->limits.idle_ns < deadline)
         deadline = idle->since_ns + collector->limits.idle_ns;
     const struct pw_connection *parked;
-    TAILQ_FOREACH(parked, &table->parked, parked_link)
-    if (parked->busy_until_ns < deadline)
-        deadline = parked->busy_until_ns;
+    for (parked = TAILQ_FIRST(&table->parked); parked; parked = TAILQ_NEXT(parked, parked_link))
+        if (parked->busy_until_ns < deadline)
+            deadline = parked->busy_until_ns;
     return deadline;
 }

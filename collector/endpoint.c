@@ -57,6 +57,8 @@ int pw_endpoint_new(struct pw_collector *collector, const struct pw_endpoint_opt
     if (pw_window_new(collector->classifier, options->since_unix_ns, options->trace_id,
                       &endpoint->window, err))
         goto failed;
+    if (options->is_public) /* a worker's senders were started by it; here anyone's come */
+        pw_window_expect_older(endpoint->window);
     *ret_endpoint = endpoint;
     return 0;
 failed:

@@ -45,27 +45,32 @@ static bool decode(struct pw_collector *collector, const struct pw_received *rec
     return added;
 }
 
-/* Those who wait for room are woken while an eighth of it is free, so that not each of many is
- * woken for each payload. */
-static bool has_room_to_spare(const struct pw_collector *collector,
+/* Those who wait for room are let in again when an eighth of it is free, so that not each of many
+ * is woken for each payload. */
+static size_t seven_eighths(size_t limit)
+{
+    return limit - limit / 8;
+}
+
+bool pw_queue_has_room_locked(const struct pw_collector *collector,
                               const struct pw_endpoint *endpoint)
 {
-    const struct pw_collector_limits *limits = &collector->limits;
-    return collector->queue.count < limits->queued_payloads - limits->queued_payloads / 8 &&
-           collector->queue.held_bytes <= limits->held_bytes - limits->held_bytes / 8 &&
-           endpoint->held_bytes <= limits->held_bytes_one - limits->held_bytes_one / 8;
+    return endpoint->held_bytes <= seven_eighths(collector->limits.held_bytes_one);
 }
 
 static void change_room_locked(struct pw_collector *collector, struct pw_endpoint *endpoint,
                                size_t from, size_t to)
 {
-    collector->queue.held_bytes += to - from;
+    struct pw_queue *queue = &collector->queue;
+    queue->held_bytes += to - from;
     endpoint->held_bytes += to - from;
-    if (TAILQ_EMPTY(&collector->connections.parked) || collector->server.room_made ||
-        !has_room_to_spare(collector, endpoint))
-        return;
-    collector->server.room_made = true;
-    pw_server_wake(collector);
+    queue->freed++;
+    if (!TAILQ_EMPTY(&collector->connections.parked) && !collector->server.room_made &&
+        queue->count < seven_eighths(collector->limits.queued_payloads) &&
+        queue->held_bytes <= seven_eighths(collector->limits.held_bytes)) {
+        collector->server.room_made = true;
+        pw_server_wake(collector);
+    }
 }
 
 static void *decoder_main(void *argument)
@@ -138,6 +143,8 @@ bool pw_queue_take_room(struct pw_collector *collector, struct pw_endpoint *endp
     if (room) {
         queue->held_bytes += more;
         endpoint->held_bytes += more;
+    } else {
+        queue->freed_at_refusal = queue->freed;
     }
     pthread_mutex_unlock(&collector->lock);
     return room;
@@ -154,8 +161,10 @@ void pw_queue_change_room(struct pw_collector *collector, struct pw_endpoint *en
 bool pw_queue_put_locked(struct pw_collector *collector, struct pw_received *received)
 {
     struct pw_queue *queue = &collector->queue;
-    if (queue->count >= collector->limits.queued_payloads)
+    if (queue->count >= collector->limits.queued_payloads) {
+        queue->freed_at_refusal = queue->freed;
         return false;
+    }
     STAILQ_INSERT_TAIL(&queue->payloads, received, link);
     queue->count++;
     received->endpoint->queued++;

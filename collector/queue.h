@@ -33,9 +33,11 @@ struct pw_queue {
     bool stopping;
     pthread_cond_t work;
     STAILQ_HEAD(pw_received_list, pw_received) payloads;
-    unsigned count;          /* of them, and the one that is being decoded */
-    size_t held_bytes;       /* of all endpoints */
-    pthread_mutex_t windows; /* guards the endpoints' windows; not taken with the lock held */
+    unsigned count;            /* of them, and the one that is being decoded */
+    size_t held_bytes;         /* of all endpoints */
+    uint64_t freed;            /* how often room was made */
+    uint64_t freed_at_refusal; /* the same, when there was none for somebody */
+    pthread_mutex_t windows;   /* guards the endpoints' windows; not taken with the lock held */
     void (*tap)(void *context, const struct pw_payload *payload);
     void *tap_context;
 };
@@ -49,6 +51,9 @@ bool pw_queue_take_room(struct pw_collector *collector, struct pw_endpoint *endp
 /* Changes what was taken from `from` to `to` bytes, and lets those try again who wait for room. */
 void pw_queue_change_room(struct pw_collector *collector, struct pw_endpoint *endpoint, size_t from,
                           size_t to);
+/* Whether somebody who waits for room for that endpoint's body may try again. */
+bool pw_queue_has_room_locked(const struct pw_collector *collector,
+                              const struct pw_endpoint *endpoint);
 /* Takes the payload over, unless the queue is full. The decoder may see it later only, when
  * pw_queue_kick() tells that its sender has the reply. */
 bool pw_queue_put_locked(struct pw_collector *collector, struct pw_received *received);

@@ -327,7 +327,9 @@ static int transcode(struct pw_request *request, struct pw_err *err)
     if (!bytes)
         return -1;
     char *shrunk = realloc(bytes, size + 1);
-    pw_body_replace(body, (uint8_t *)(shrunk ? shrunk : bytes), size, size + 1);
+    if (shrunk)
+        bytes = shrunk;
+    pw_body_replace(body, (uint8_t *)bytes, size, size + 1);
     return 0;
 }
 
@@ -372,8 +374,10 @@ static void check(struct pw_request *request)
 bool pw_request_offer_locked(struct pw_request *request)
 {
     struct pw_connection *connection = request->connection;
-    if (!request->received || request->verdict != OPEN)
+    if (request->verdict != OPEN)
         return true;
+    if (!request->received) /* more of the body is to come */
+        return pw_queue_has_room_locked(request->collector, request->endpoint);
     if (connection->cut) {
         request->verdict = CUT;
     } else if (request->endpoint->closed) {
@@ -389,13 +393,6 @@ bool pw_request_offer_locked(struct pw_request *request)
     return request->verdict != OPEN;
 }
 
-static void offer(struct pw_request *request)
-{
-    pthread_mutex_lock(&request->collector->lock);
-    pw_request_offer_locked(request);
-    pthread_mutex_unlock(&request->collector->lock);
-}
-
 bool pw_request_end(struct pw_request *request)
 {
     if (!request->status && !request->received && request->verdict == OPEN) {
@@ -406,7 +403,9 @@ bool pw_request_end(struct pw_request *request)
     }
     if (request->status)
         return reply_error(request);
-    offer(request);
+    pthread_mutex_lock(&request->collector->lock);
+    pw_request_offer_locked(request);
+    pthread_mutex_unlock(&request->collector->lock);
     switch (request->verdict) {
     case TAKEN: return reply_taken(request);
     case LATE: return reply_late(request);
@@ -423,12 +422,8 @@ void pw_request_free(struct pw_request *request)
 {
     if (!request)
         return;
-    /* Its sender has gone while it waited for room; but all of it is here. */
-    if (request->received && request->verdict == OPEN) {
-        offer(request);
-        if (request->verdict == OPEN)
-            lose(request, PW_LOSS_BUSY);
-    }
+    if (request->received && request->verdict == OPEN) /* gone while it waited for room */
+        lose(request, PW_LOSS_BUSY);
     pw_body_done(&request->body);
     pw_received_free(request->received);
     free(request);

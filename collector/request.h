@@ -25,7 +25,7 @@ struct pw_request *pw_request_begin(struct pw_collector *collector,
 bool pw_request_body(struct pw_request *request, const char *bytes, size_t *size);
 /* The body has ended: queues the reply, or parks the connection and is called again. */
 bool pw_request_end(struct pw_request *request);
-/* Gives it to the decoder if it is complete and there is room. False: there is none, wait on. */
+/* For one that waits for room: gives it to the decoder if it is complete. False: wait on. */
 bool pw_request_offer_locked(struct pw_request *request);
 /* Whoever calls counts it as lost, if it is not counted yet. NULL is fine. */
 void pw_request_free(struct pw_request *request);

@@ -19,9 +19,10 @@ bool pw_series_is_repeated(struct pw_series *series, uint64_t start, uint64_t ti
 
 bool pw_series_starts_at_zero(const struct pw_series_common *common, uint64_t start, uint64_t time)
 {
-    if (start == 0)
-        return true;
-    return start != time && start >= common->since_unix_ns;
+    bool is_known = start != 0 && start != time;
+    if (!is_known && common->has_older_senders)
+        return false;
+    return start == 0 || start >= common->since_unix_ns;
 }
 
 bool pw_series_has_room(const struct pw_series_common *common)

@@ -5,12 +5,15 @@
  * Rules (opentelemetry-specification, metrics data model, "Sums", "Resets and Gaps", "Gauge"):
  * - Delta: points add up. A point with start and time of one of the last SERIES_RECENT is a repeat.
  * - Cumulative, for each start time: last - base. The base is zero if the start time lies within
- *   the window, or is not given: senders are started by the worker. It is the first value seen if
- *   the start time lies before the window or is the first point's own time, which is how unknown
- *   start times are told; then one point alone says nothing. A point older than the last is
- *   ignored. A fall of a monotonic sum, of a histogram's count or of one of its buckets (of its sum
- *   only if no negative values were recorded), or other bounds, is a reset: counting goes on from
- *   zero. Up-down sums have no resets.
+ *   the window; it is the first value seen if the start time lies before the window, and then one
+ *   point alone says nothing. A start time that is not given, or is the first point's own time, is
+ *   not known. Then the base is zero too, for senders are started by the worker, within the window
+ *   (the SDK for JavaScript sends such points for all observable instruments, and, as its clock
+ *   has milliseconds, for any other one that is exported at once); but not with
+ *   `has_older_senders`.
+ * - A point older than the last is ignored. A fall of a monotonic sum, of a histogram's count or of
+ *   one of its buckets (of its sum only if no negative values were recorded), or other bounds, is
+ *   a reset: counting goes on from zero. Up-down sums have no resets.
  * - Of more than PW_LIMIT_OTEL_STARTS start times, the one not heard of for longest is settled;
  *   later points of it, and of start times before it, are lost (PW_LOSS_SERIES_LIMIT).
  * - Minimum and maximum of a cumulative histogram are known only if it counts from zero.
@@ -31,6 +34,7 @@ enum { SERIES_RECENT = 4 };
 /* What all series of a window share. */
 struct pw_series_common {
     uint64_t since_unix_ns;
+    bool has_older_senders;         /* some may have been started before that */
     size_t bytes;                   /* of all series */
     uint64_t losses[PW_LOSS_COUNT]; /* points by what became of them */
     struct pw_histogram incoming;   /* scratch */

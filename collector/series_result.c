@@ -27,10 +27,14 @@ struct result {
     size_t first_action;       /* of ours in `telemetry` */
 };
 
+struct entry {
+    const struct pw_series_metric *metric;
+};
+
 static int compare_metrics(const void *left, const void *right)
 {
-    const struct pw_series_metric *a = *(const struct pw_series_metric *const *)left;
-    const struct pw_series_metric *b = *(const struct pw_series_metric *const *)right;
+    const struct pw_series_metric *a = ((const struct entry *)left)->metric;
+    const struct pw_series_metric *b = ((const struct entry *)right)->metric;
     int order = strcmp(a->name, b->name);
     if (order == 0)
         order = (a->type > b->type) - (a->type < b->type);
@@ -70,20 +74,20 @@ static int add_metrics(struct result *result, struct pw_err *err)
 {
     const struct pw_series_table *table = result->table;
     size_t count = table->metrics.count;
-    PW_FREE_AUTO const struct pw_series_metric **order = calloc(count, sizeof *order);
+    PW_FREE_AUTO struct entry *order = calloc(count, sizeof *order);
     result->telemetry->metrics = calloc(count, sizeof *result->telemetry->metrics);
     if (!order || !result->telemetry->metrics) {
         pw_err_memory(err);
         return -1;
     }
     for (size_t i = 0; i < count; i++)
-        order[i] = &table->metric_list[i];
+        order[i].metric = &table->metric_list[i];
     qsort(order, count, sizeof *order, compare_metrics);
     for (size_t i = 0; i < count; i++) {
         if ((i == 0 || compare_metrics(&order[i - 1], &order[i]) != 0) &&
-            add_metric(result, order[i], err) != 0)
+            add_metric(result, order[i].metric, err) != 0)
             return -1;
-        result->places[order[i] - table->metric_list] = result->telemetry->metric_count - 1;
+        result->places[order[i].metric - table->metric_list] = result->telemetry->metric_count - 1;
     }
     return 0;
 }
@@ -251,6 +255,18 @@ static void count_points(const struct result *result)
         result->telemetry->metrics[result->places[i]].total.points += table->metric_list[i].points;
 }
 
+static int fill(struct result *result, struct member *members, struct pw_err *err)
+{
+    size_t count = result->table->identities.count;
+    if (add_metrics(result, err) != 0)
+        return -1;
+    list_members(result, members);
+    int status = count > 0 ? add_sets(result, members, count, err) : 0;
+    pw_telemetry_done(&result->found);
+    count_points(result);
+    return status;
+}
+
 int pw_series_table_result(const struct pw_series_table *table,
                            const struct pw_classifier *classifier, struct pw_telemetry *telemetry,
                            struct pw_err *err)
@@ -259,21 +275,16 @@ int pw_series_table_result(const struct pw_series_table *table,
                             .classifier = classifier,
                             .telemetry = telemetry,
                             .first_action = telemetry->action_count};
+    int status = -1;
     if (table->metrics.count == 0)
         return 0;
-    PW_FREE_AUTO size_t *places = calloc(table->metrics.count, sizeof *places);
-    PW_FREE_AUTO struct member *members = calloc(table->identities.count + 1, sizeof *members);
-    if (!places || !members) {
+    struct member *members = calloc(table->identities.count + 1, sizeof *members);
+    result.places = calloc(table->metrics.count, sizeof *result.places);
+    if (members && result.places)
+        status = fill(&result, members, err);
+    else
         pw_err_memory(err);
-        return -1;
-    }
-    result.places = places;
-    if (add_metrics(&result, err) != 0)
-        return -1;
-    list_members(&result, members);
-    int status =
-        table->identities.count > 0 ? add_sets(&result, members, table->identities.count, err) : 0;
-    pw_telemetry_done(&result.found);
-    count_points(&result);
+    free(members);
+    free(result.places);
     return status;
 }

@@ -92,9 +92,10 @@ static void unpark_some_locked(struct pw_collector *collector, bool room, int64_
 static void nudge_locked(struct pw_collector *collector)
 {
     struct pw_connection *connection;
-    TAILQ_FOREACH(connection, &collector->connections.leaving, leaving_link)
-    if (!connection->parked && connection->nudges++ < NUDGES)
-        shutdown(connection->fd, SHUT_RD);
+    for (connection = TAILQ_FIRST(&collector->connections.leaving); connection;
+         connection = TAILQ_NEXT(connection, leaving_link))
+        if (!connection->parked && connection->nudges++ < NUDGES)
+            shutdown(connection->fd, SHUT_RD);
 }
 
 void pw_server_park(struct pw_collector *collector, struct pw_connection *connection,
@@ -105,6 +106,10 @@ void pw_server_park(struct pw_collector *collector, struct pw_connection *connec
     connection->busy_until_ns = busy_until_ns;
     TAILQ_INSERT_TAIL(&collector->connections.parked, connection, parked_link);
     pw_queue_kick_locked(collector);
+    if (collector->queue.freed != collector->queue.freed_at_refusal) { /* in between */
+        collector->server.room_made = true;
+        pw_server_wake(collector);
+    }
     pthread_mutex_unlock(&collector->lock);
     MHD_suspend_connection(connection->mhd);
 }

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "collector/actions.h"
-#include "core/file.h"
 #include "core/limits.h"
 
 enum { FIRST_CAPACITY = 256, STATUS_ERROR = 2 };
@@ -50,6 +49,14 @@ static int number_name(struct pw_intern *names, const char *name, uint32_t *ret_
     return names->count < PW_LIMIT_OTEL_NAMES ? -1 : 0;
 }
 
+/* Spans around and below a call may carry the tool's name too (codex has it on two besides the
+ * call's own). The call's own is named after the tool, or says that it is a tool's. */
+static bool is_call(const Otlp__Span *span, const char *action)
+{
+    return strcasestr(span->name, action) || strcasestr(span->name, "tool") ||
+           strcasestr(span->name, "action");
+}
+
 static struct pw_action_facts find_action(const struct pw_classifier *classifier,
                                           const Otlp__Span *span)
 {
@@ -58,6 +65,8 @@ static struct pw_action_facts find_action(const struct pw_classifier *classifier
                                                                  : PW_LIMIT_OTEL_ATTRIBUTES;
     for (size_t i = 0; i < count; i++)
         pw_action_facts_add_value(&facts, classifier, span->attributes[i]);
+    if (facts.name && !is_call(span, facts.name))
+        facts.name = NULL;
     if (!facts.name && strncmp(span->name, execute_tool, strlen(execute_tool)) == 0 &&
         span->name[strlen(execute_tool)] != '\0')
         facts.name = span->name + strlen(execute_tool);
@@ -134,11 +143,16 @@ int pw_span_table_add(struct pw_span_table *table, const struct pw_classifier *c
 
 /* --- result --- */
 
+/* An element of a list of spans that is sorted. */
+struct listed {
+    const struct pw_span_record *span;
+};
+
 /* By trace and id; of the same, in the order they came. */
 static int compare_ids(const void *left, const void *right)
 {
-    const struct pw_span_record *a = *(const struct pw_span_record *const *)left;
-    const struct pw_span_record *b = *(const struct pw_span_record *const *)right;
+    const struct pw_span_record *a = ((const struct listed *)left)->span;
+    const struct pw_span_record *b = ((const struct listed *)right)->span;
     int order = memcmp(a->trace, b->trace, sizeof a->trace);
     if (order == 0)
         order = (a->id > b->id) - (a->id < b->id);
@@ -148,8 +162,8 @@ static int compare_ids(const void *left, const void *right)
 /* By trace and parent, then by start. */
 static int compare_parents(const void *left, const void *right)
 {
-    const struct pw_span_record *a = *(const struct pw_span_record *const *)left;
-    const struct pw_span_record *b = *(const struct pw_span_record *const *)right;
+    const struct pw_span_record *a = ((const struct listed *)left)->span;
+    const struct pw_span_record *b = ((const struct listed *)right)->span;
     int order = memcmp(a->trace, b->trace, sizeof a->trace);
     if (order == 0)
         order = (a->parent > b->parent) - (a->parent < b->parent);
@@ -159,29 +173,30 @@ static int compare_parents(const void *left, const void *right)
 }
 
 /* Leaves out what came twice; the number that is left. */
-static size_t drop_repeats(const struct pw_span_record **spans, size_t count)
+static size_t drop_repeats(struct listed *spans, size_t count)
 {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        bool repeated =
-            kept > 0 && spans[i]->id != 0 && spans[i]->id == spans[kept - 1]->id &&
-            memcmp(spans[i]->trace, spans[kept - 1]->trace, sizeof spans[i]->trace) == 0;
-        if (!repeated)
+        const struct pw_span_record *span = spans[i].span;
+        const struct pw_span_record *before = kept > 0 ? spans[kept - 1].span : NULL;
+        if (!before || span->id == 0 || span->id != before->id ||
+            memcmp(span->trace, before->trace, sizeof span->trace) != 0)
             spans[kept++] = spans[i];
     }
     return kept;
 }
 
 /* The first of `children`, sorted by parents, whose parent is this span or comes behind it. */
-static size_t first_child(const struct pw_span_record *const *children, size_t count,
+static size_t first_child(const struct listed *children, size_t count,
                           const struct pw_span_record *span)
 {
     size_t low = 0;
     size_t high = count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = memcmp(children[middle]->trace, span->trace, sizeof span->trace);
-        if (order < 0 || (order == 0 && children[middle]->parent < span->id))
+        const struct pw_span_record *child = children[middle].span;
+        int order = memcmp(child->trace, span->trace, sizeof span->trace);
+        if (order < 0 || (order == 0 && child->parent < span->id))
             low = middle + 1;
         else
             high = middle;
@@ -190,7 +205,7 @@ static size_t first_child(const struct pw_span_record *const *children, size_t c
 }
 
 /* Duration less the time that any of its children covers. */
-static uint64_t self_ns(const struct pw_span_record *const *children, size_t count,
+static uint64_t self_ns(const struct listed *children, size_t count,
                         const struct pw_span_record *span)
 {
     uint64_t covered = 0;
@@ -198,7 +213,7 @@ static uint64_t self_ns(const struct pw_span_record *const *children, size_t cou
     if (span->id == 0)
         return span->end - span->start;
     for (size_t i = first_child(children, count, span); i < count; i++) {
-        const struct pw_span_record *child = children[i];
+        const struct pw_span_record *child = children[i].span;
         if (child->parent != span->id || memcmp(child->trace, span->trace, sizeof span->trace) != 0)
             break;
         if (child->id == span->id)
@@ -230,7 +245,7 @@ static int add_record(struct result *result, const struct pw_span_record *span, 
         name->errors += span->is_error;
         name->self_ms += (double)self / ns_in_ms;
     }
-    if (span->action != PW_INTERN_NONE) {
+    if (span->action != PW_INTERN_NONE && result->actions) {
         struct pw_otel_action *action = &result->actions[span->action];
         if (pw_durations_add(&action->durations, ms, err) != 0)
             return -1;
@@ -256,7 +271,7 @@ static int add_entries(const struct pw_span_table *table, struct pw_telemetry *t
             break;
         telemetry->span_name_count++;
     }
-    if (telemetry->span_name_count != table->names.count) {
+    if (!telemetry->span_names || telemetry->span_name_count != table->names.count) {
         pw_err_memory(err);
         return -1;
     }
@@ -286,31 +301,41 @@ static void drop_empty(struct pw_telemetry *telemetry, size_t first_action)
     telemetry->action_count = actions;
 }
 
-int pw_span_table_result(const struct pw_span_table *table, struct pw_telemetry *telemetry,
-                         struct pw_err *err)
+/* `spans` and `children` are for scratch, with room for all. */
+static int fill(const struct pw_span_table *table, struct pw_telemetry *telemetry,
+                struct listed *spans, struct listed *children, struct pw_err *err)
 {
     struct result result = {0};
     size_t first_action = telemetry->action_count;
-    if (table->count == 0)
-        return 0;
-    PW_FREE_AUTO const struct pw_span_record **spans = calloc(table->count, sizeof *spans);
-    PW_FREE_AUTO const struct pw_span_record **children = calloc(table->count, sizeof *children);
-    if (!spans || !children) {
-        pw_err_memory(err);
-        return -1;
-    }
     if (add_entries(table, telemetry, &result, err) != 0)
         return -1;
     for (size_t i = 0; i < table->count; i++)
-        spans[i] = &table->records[i];
+        spans[i].span = &table->records[i];
     qsort(spans, table->count, sizeof *spans, compare_ids);
     size_t count = drop_repeats(spans, table->count);
     telemetry->losses[PW_LOSS_REPEATED] += table->count - count;
     memcpy(children, spans, count * sizeof *children);
     qsort(children, count, sizeof *children, compare_parents);
     for (size_t i = 0; i < count; i++)
-        if (add_record(&result, spans[i], self_ns(children, count, spans[i]), err) != 0)
+        if (add_record(&result, spans[i].span, self_ns(children, count, spans[i].span), err) != 0)
             return -1;
     drop_empty(telemetry, first_action);
     return 0;
+}
+
+int pw_span_table_result(const struct pw_span_table *table, struct pw_telemetry *telemetry,
+                         struct pw_err *err)
+{
+    int status = -1;
+    if (table->count == 0)
+        return 0;
+    struct listed *spans = calloc(table->count, sizeof *spans);
+    struct listed *children = calloc(table->count, sizeof *children);
+    if (spans && children)
+        status = fill(table, telemetry, spans, children, err);
+    else
+        pw_err_memory(err);
+    free(spans);
+    free(children);
+    return status;
 }

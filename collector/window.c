@@ -37,6 +37,11 @@ int pw_window_new(const struct pw_classifier *classifier, int64_t since_unix_ns,
     return 0;
 }
 
+void pw_window_expect_older(struct pw_window *window)
+{
+    window->series.common.has_older_senders = true;
+}
+
 void pw_window_free(struct pw_window *window)
 {
     if (!window)

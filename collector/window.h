@@ -38,6 +38,9 @@ struct pw_window;
  * bytes, or NULL. The classifier is borrowed. */
 int pw_window_new(const struct pw_classifier *classifier, int64_t since_unix_ns,
                   const uint8_t *trace_id, struct pw_window **ret_window, struct pw_err *err);
+/* Senders may have been started before the window, and may not say when: the first value of a
+ * cumulative series whose start is not known then is where counting begins. */
+void pw_window_expect_older(struct pw_window *window);
 void pw_window_free(struct pw_window *window); /* NULL is fine */
 
 /* Takes a decoded otlp.MetricsRequest, .TracesRequest or .LogsRequest that came in `bytes` on the

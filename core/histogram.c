@@ -94,6 +94,9 @@ static int range_make(struct pw_histogram_range *range, const struct extent *ext
 static void range_add(struct pw_histogram_range *into, const struct pw_histogram_range *from,
                       int64_t shift)
 {
+    if (!into->counts) { /* no bucket is populated */
+        return;
+    }
     for (size_t i = 0; i < from->count; i++) {
         if (from->counts[i] > 0) {
             int64_t index = coarser((int64_t)from->offset + (int64_t)i, shift);

@@ -30,7 +30,7 @@ static const struct pw_schema_field spread_fields[] = {
 
 static const struct pw_schema_field action_fields[] = {
     {"name", "string", "Name of the tool or action."},
-    {"source", "string", "Where the durations are from: span, log or histogram."},
+    {"source", "string", "Where the durations are from: log, span or histogram."},
     {"also", "array", "Other sources that tell of it."},
     {"count", "integer", "How often it ran."},
     {"failures", "integer", "How often it failed."},

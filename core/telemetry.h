@@ -114,14 +114,15 @@ void pw_otel_metric_done(struct pw_otel_metric *metric);
 int pw_otel_metric_add(struct pw_otel_metric *into, const struct pw_otel_metric *from,
                        struct pw_err *err);
 
-/* Where the durations of an action come from. */
+/* Where the durations of an action come from, the best first. A record of an ended call stands for
+ * one call; spans that name a tool may be several of one call (codex has three). */
 enum pw_action_source {
-    PW_ACTION_SPAN,
     PW_ACTION_LOG,
+    PW_ACTION_SPAN,
     PW_ACTION_HISTOGRAM,
     PW_ACTION_SOURCE_COUNT
 };
-/* "span", "log", "histogram". */
+/* "log", "span", "histogram". */
 const char *pw_action_source_name(enum pw_action_source source);
 
 /* Durations in ms of things of one name: all of them up to PW_LIMIT_OTEL_DURATIONS, then a uniform
@@ -197,7 +198,7 @@ uint64_t pw_telemetry_lost_payloads(const struct pw_telemetry *telemetry);
 json_t *pw_telemetry_queue_to_json(const struct pw_telemetry *telemetry, bool *failed);
 /* `otel_metrics`: object by metric name. With `sets`, also by attribute set. */
 json_t *pw_telemetry_metrics_to_json(const struct pw_telemetry *telemetry, bool sets, bool *failed);
-/* `otel_actions`: one object a name, from the best source: span, then log, then histogram. */
+/* `otel_actions`: one object a name, from the best source: log, then span, then histogram. */
 json_t *pw_telemetry_actions_to_json(const struct pw_telemetry *telemetry, bool *failed);
 json_t *pw_telemetry_spans_to_json(const struct pw_telemetry *telemetry, bool *failed);
 /* `telemetry`: what was received, late, lost, undecodable, dropped. */

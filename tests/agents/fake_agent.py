@@ -182,7 +182,7 @@ def send_late(given, url):
 
 
 def send_slowly(given, url, begun, parent_ended):
-    """Half of a request; the rest in ten parts when the main process has ended."""
+    """Half of a request; the rest byte by byte when the main process has ended."""
     host, port, path = otlp_json.split(url)
     body = json.dumps(one_count("slow.sent")).encode()
     head = (f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
@@ -192,10 +192,9 @@ def send_slowly(given, url, begun, parent_ended):
     connection.sendall(head + body[:half])
     os.write(begun, b"!")
     os.read(parent_ended, 1)  # the end of the file
-    step = max((len(body) - half) // 10, 1)
-    for at in range(half, len(body), step):
-        time.sleep(given.slow_ms / 10 / 1000)
-        connection.sendall(body[at:at + step])
+    for at in range(half, len(body)):
+        time.sleep(given.slow_ms / (len(body) - half) / 1000)
+        connection.sendall(body[at:at + 1])
     reply = connection.recv(4096).decode()
     if given.done:
         write_whole(given.done, reply.split(" ")[1] if reply else "closed")

@@ -95,7 +95,10 @@ def post(url, document, headers=None, timeout_sec=30):
     host, port, path = split(url)
     connection = http.client.HTTPConnection(host, port, timeout=timeout_sec)
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    connection.request("POST", path, body, {"Content-Type": "application/json", **(headers or {})})
+    try:
+        connection.request("POST", path, body, {"Content-Type": "application/json", **(headers or {})})
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # refused before all of it was sent: the reply says why
     reply = connection.getresponse()
     reply.read()
     connection.close()

@@ -1,5 +1,4 @@
 """The figures. Each function measures one group on one machine in one run and returns its rows."""
-import dataclasses
 import os
 import struct
 import subprocess
@@ -7,23 +6,7 @@ import time
 
 from measure import (BenchError, cpu_ns, durations_ms, interleave, mean, percentile, pss_kb,
                      wait_for_file, worker_results)
-
-
-@dataclasses.dataclass
-class Row:
-    """One line of the table. Without a bar it is there to explain the others."""
-    figure: str
-    value: float
-    unit: str = ""
-    bar: float = None
-    relation: str = "<="  # or "<", ">="
-    note: str = ""
-
-    def met(self):
-        if self.bar is None:
-            return None
-        return {"<=": self.value <= self.bar, "<": self.value < self.bar,
-                ">=": self.value >= self.bar}[self.relation]
+from row import Row
 
 
 def sleep_100ms(bench):

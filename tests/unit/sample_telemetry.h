@@ -119,9 +119,9 @@ static inline void fill_actions(struct pw_telemetry *telemetry)
     struct pw_otel_action *actions = calloc(5, sizeof *actions);
     assert_non_null(actions);
     actions[0] =
-        (struct pw_otel_action){.name = strdup("exec"), .source = PW_ACTION_SPAN, .failures = 1};
+        (struct pw_otel_action){.name = strdup("exec"), .source = PW_ACTION_LOG, .failures = 1};
     add_durations(&actions[0].durations, exec_ms, 3);
-    actions[1] = (struct pw_otel_action){.name = strdup("exec"), .source = PW_ACTION_LOG};
+    actions[1] = (struct pw_otel_action){.name = strdup("exec"), .source = PW_ACTION_SPAN};
     add_durations(&actions[1].durations, exec_ms, 2);
     actions[2] = (struct pw_otel_action){.name = strdup("exec"), .source = PW_ACTION_HISTOGRAM};
     actions[3] = (struct pw_otel_action){

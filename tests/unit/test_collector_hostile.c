@@ -167,6 +167,34 @@ static void test_gzip_streams(void **state)
     stop_collector(&fixture);
 }
 
+/* A byte of input that becomes more output than there is space for. */
+static void test_gzip_growth(void **state)
+{
+    (void)state;
+    struct fixture fixture = start_collector((struct pw_collector_options){0}, NULL);
+    struct pw_endpoint *endpoint = open_endpoint(&fixture);
+    PW_STR_AUTO body = PW_STR_INIT, request = PW_STR_INIT;
+    for (int i = 0; i < 4 << 20; i++) {
+        pw_str_add_char(&body, ' ');
+    }
+    pw_str_add(&body, two_points);
+    size_t size;
+    PW_FREE_AUTO char *compressed = gzip_bytes(body.text, body.length, &size);
+    struct post post = {
+        .url = pw_endpoint_url(endpoint), .type = as_json, .gzip = true, .chunked = true};
+    add_head(&request, &post, 0);
+    for (size_t i = 0; i < size; i++) {
+        add_chunk(&request, compressed + i, 1);
+    }
+    pw_str_add(&request, "0\r\n\r\n");
+    int fd = connect_to(post.url);
+    send_bytes(fd, request.text, request.length);
+    assert_int_equal(read_reply(fd).status, 200);
+    close(fd);
+    expect_result(endpoint, 2, PW_LOSS_TOO_LARGE, 0);
+    stop_collector(&fixture);
+}
+
 /* Plain bodies: as large as allowed, larger, endless. */
 static void test_body_limits(void **state)
 {
@@ -419,7 +447,7 @@ static void test_many_connections(void **state)
     }
     close(steady);
     pw_endpoints_flush(fixture.collector, (struct pw_endpoint *[]){endpoint, flooder}, 2, 5000);
-    expect_result(endpoint, 2 * (3 + 2 * FLOOD / 100), PW_LOSS_CUT_OFF, 0);
+    expect_result(endpoint, UINT64_C(2) * (3 + 2 * FLOOD / 100), PW_LOSS_CUT_OFF, 0);
     stop_collector(&fixture);
 }
 
@@ -432,24 +460,37 @@ static double flush_ms(struct fixture *fixture, struct pw_endpoint *endpoint, do
     return pw_ns_to_ms(pw_clock_now_ns() - start);
 }
 
-/* With its sockets closed there is nothing to wait for; what was sent just before is there. */
+/* With its sockets closed there is nothing to wait for; what was sent just before is there, and
+ * what was not sent to its end is counted. */
 static void test_flush_at_once(void **state)
 {
     (void)state;
     struct fixture fixture = start_collector((struct pw_collector_options){0}, NULL);
-    enum { ROUNDS = 50 };
+    enum { ROUNDS = 60, BULK = 2 << 20 };
+    PW_STR_AUTO bulk = PW_STR_INIT;
+    pw_str_add(&bulk, two_points);
+    while (bulk.length < BULK) {
+        pw_str_add(&bulk, "                                                                ");
+    }
     for (int i = 0; i < ROUNDS; i++) {
         struct pw_endpoint *endpoint = open_endpoint(&fixture);
-        const struct post post = points_post(endpoint);
-        if (i % 3 == 0) {
+        struct post post = points_post(endpoint);
+        if (i % 2) {
+            post.body = bulk.text;
+            post.size = bulk.length;
+        }
+        bool whole = i % 3 > 0;
+        if (i % 3 == 1) {
             assert_int_equal(post_once(&post).status, 200);
         } else { /* goes without waiting for the reply, and maybe before it is accepted */
+            PW_STR_AUTO text = PW_STR_INIT;
+            add_request(&text, &post);
             int fd = connect_to(post.url);
-            send_request(fd, &post);
+            assert_true(send_bytes(fd, text.text, text.length - !whole));
             close(fd);
         }
         assert_true(flush_ms(&fixture, endpoint, 50000) < 20000);
-        expect_result(endpoint, 2, PW_LOSS_CUT_OFF, 0);
+        expect_result(endpoint, whole ? 2 : 0, PW_LOSS_CUT_OFF, !whole);
     }
     stop_collector(&fixture);
 }
@@ -542,6 +583,7 @@ static void test_flush_cuts(void **state)
     int fd = connect_to(post.url);
     assert_int_equal(post_on(fd, &post).status, 200);
     send_bytes(fd, text.text, text.length - 5);
+    wait_for_state(fixture.collector, is_receiving);
     double took_ms = flush_ms(&fixture, endpoint, 1);
     assert_true(took_ms >= 1);
     assert_int_equal(peek_loss(endpoint, PW_LOSS_CUT_OFF), 1);
@@ -556,6 +598,7 @@ static void test_flush_cuts(void **state)
     add_head(&text, &post, post.size);
     fd = connect_to(post.url);
     send_bytes(fd, text.text, text.length);
+    wait_for_state(fixture.collector, is_receiving);
     assert_int_equal(pthread_create(&flusher.thread, NULL, flush_aside, &flusher), 0);
     int64_t longest_gap_ns = drip(fd, " ");
     close(fd);
@@ -613,6 +656,57 @@ static void test_queue_full(void **state)
     expect_result(endpoint, 10, PW_LOSS_BUSY, 0);
     stop_collector(&fixture);
     sem_destroy(&gate);
+}
+
+enum { FLOODERS = 12, FLOOD_POSTS = 100 };
+
+struct flooder {
+    pthread_t thread;
+    const struct pw_endpoint *endpoint;
+    unsigned refused;
+};
+
+static void *flood(void *argument)
+{
+    struct flooder *flooder = argument;
+    struct post post = points_post(flooder->endpoint);
+    int fd = connect_to(post.url);
+    for (int i = 0; i < FLOOD_POSTS; i++) {
+        post.gzip = i % 3 == 0;
+        flooder->refused += post_on(fd, &post).status != 200;
+    }
+    close(fd);
+    return NULL;
+}
+
+/* Many who are all in each other's way: each of them has its turn, and in time. */
+static void test_flood(void **state)
+{
+    (void)state;
+    struct pw_collector_limits limits = default_limits();
+    limits.queued_payloads = 2;
+    limits.held_bytes = 200000; /* a few first buffers */
+    limits.held_bytes_one = 100000;
+    limits.busy_wait_ns = 600 * PW_NS_PER_SEC;
+    struct fixture fixture = start_collector((struct pw_collector_options){0}, &limits);
+    struct pw_endpoint *endpoints[3];
+    struct flooder flooders[FLOODERS] = {0};
+    for (int i = 0; i < 3; i++) {
+        endpoints[i] = open_endpoint(&fixture);
+    }
+    for (int i = 0; i < FLOODERS; i++) {
+        flooders[i].endpoint = endpoints[i % 3];
+        assert_int_equal(pthread_create(&flooders[i].thread, NULL, flood, &flooders[i]), 0);
+    }
+    for (int i = 0; i < FLOODERS; i++) {
+        pthread_join(flooders[i].thread, NULL);
+        assert_int_equal(flooders[i].refused, 0);
+    }
+    pw_endpoints_flush(fixture.collector, endpoints, 3, 50000);
+    for (int i = 0; i < 3; i++) {
+        expect_result(endpoints[i], UINT64_C(2) * FLOODERS / 3 * FLOOD_POSTS, PW_LOSS_BUSY, 0);
+    }
+    stop_collector(&fixture);
 }
 
 /* Nobody waits for ever. */
@@ -744,13 +838,14 @@ static void test_stop_amid(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gzip_bomb),        cmocka_unit_test(test_gzip_streams),
-        cmocka_unit_test(test_body_limits),      cmocka_unit_test(test_lying_lengths),
-        cmocka_unit_test(test_malformed_http),   cmocka_unit_test(test_slow_senders),
-        cmocka_unit_test(test_many_connections), cmocka_unit_test(test_flush_at_once),
-        cmocka_unit_test(test_flush_waits),      cmocka_unit_test(test_flush_cuts),
-        cmocka_unit_test(test_queue_full),       cmocka_unit_test(test_busy),
-        cmocka_unit_test(test_budget),           cmocka_unit_test(test_stop_amid),
+        cmocka_unit_test(test_gzip_bomb),     cmocka_unit_test(test_gzip_streams),
+        cmocka_unit_test(test_gzip_growth),   cmocka_unit_test(test_body_limits),
+        cmocka_unit_test(test_lying_lengths), cmocka_unit_test(test_malformed_http),
+        cmocka_unit_test(test_slow_senders),  cmocka_unit_test(test_many_connections),
+        cmocka_unit_test(test_flush_at_once), cmocka_unit_test(test_flush_waits),
+        cmocka_unit_test(test_flush_cuts),    cmocka_unit_test(test_queue_full),
+        cmocka_unit_test(test_flood),         cmocka_unit_test(test_busy),
+        cmocka_unit_test(test_budget),        cmocka_unit_test(test_stop_amid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

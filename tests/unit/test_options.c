@@ -405,6 +405,17 @@ static void test_plan_telemetry(void **state)
     assert_true(plan.plan.otel_flush_wait_ms == 7);
     assert_string_equal(plan.plan.collector_listen, "0.0.0.0");
     pw_plan_done(&plan);
+    /* An agent that is known has names of its own for streaming, unless others are given. */
+    assert_int_equal(make_plan(WORDS("--agent=codex", "--", "a"), &plan), 0);
+    assert_non_null(strstr(plan.plan.classifier.patterns[PW_FAMILY_STREAM], "ttf"));
+    assert_non_null(strstr(plan.plan.classifier.patterns[PW_FAMILY_STREAM],
+                           pw_classifier_defaults.patterns[PW_FAMILY_STREAM]));
+    assert_string_equal(json_string_value(json_object_get(plan.plan.profile, "stream_pattern")),
+                        plan.plan.classifier.patterns[PW_FAMILY_STREAM]);
+    pw_plan_done(&plan);
+    assert_int_equal(make_plan(WORDS("--agent=codex", "--stream-pattern=x", "--", "a"), &plan), 0);
+    assert_string_equal(plan.plan.classifier.patterns[PW_FAMILY_STREAM], "x");
+    pw_plan_done(&plan);
     assert_int_equal(make_plan(WORDS("--otlp=https://h:4318/base//", "--", "a"), &plan), 0);
     assert_int_equal(plan.plan.otlp_mode, PW_OTLP_ELSEWHERE);
     assert_string_equal(plan.plan.otlp_url, "https://h:4318/base");

@@ -59,16 +59,29 @@ static void test_base_of_what_started_before(void **state)
     feed_sum(otel, CUMULATIVE, true, 500, 2003, 10); /* a reset does begin within the window */
     assert_value(total_of_m(otel)->total, 40.0);
 
-    /* The first point's own time as start: not known. Without a start: from zero. */
+    /* The first point's own time as start, or none: from zero. */
     otel_restart(otel, WINDOW_SINCE_NS, NULL);
+    feed_sum(otel, CUMULATIVE, true, 2000, 2000, 50);
+    assert_value(total_of_m(otel)->total, 50.0);
+    feed_sum(otel, CUMULATIVE, true, 2000, 2010, 80);
+    assert_value(total_of_m(otel)->total, 80.0);
+    feed_sum(otel, CUMULATIVE, true, 0, 2020, 7);
+    assert_value(total_of_m(otel)->total, 87.0);
+    /* Senders that may be older: the first value of an unknown start is where counting begins. */
+    otel_restart(otel, WINDOW_SINCE_NS, NULL);
+    pw_window_expect_older(otel->window);
     feed_sum(otel, CUMULATIVE, true, 2000, 2000, 50);
     feed_sum(otel, CUMULATIVE, true, 2000, 2010, 80);
     assert_value(total_of_m(otel)->total, 30.0);
     feed_sum(otel, CUMULATIVE, true, 0, 2020, 7);
-    assert_value(total_of_m(otel)->total, 37.0);
+    feed_sum(otel, CUMULATIVE, true, 0, 2030, 9);
+    assert_value(total_of_m(otel)->total, 32.0);
+    otel_restart(otel, WINDOW_SINCE_NS, NULL);
+    feed_sum(otel, CUMULATIVE, true, 0, 2020, 87);
+
     /* Exactly at the window's begin: within. */
     feed_sum(otel, CUMULATIVE, true, WINDOW_SINCE_NS, 2030, 1000);
-    assert_value(total_of_m(otel)->total, 1037.0);
+    assert_value(total_of_m(otel)->total, 1087.0);
 }
 
 static void test_old_points_are_ignored(void **state)
@@ -95,6 +108,11 @@ static void test_large_integers_stay_exact(void **state)
     feed_sum(otel, CUMULATIVE, true, 500, 2004, (1LL << 53) + 1); /* a reset: settled exactly */
     feed_sum(otel, CUMULATIVE, true, 500, 2005, (1LL << 53) + 2);
     assert_value(total_of_m(otel)->total, 0x1p63); /* INT64_MAX and 1 */
+
+    otel_restart(otel, WINDOW_SINCE_NS, NULL); /* a reset that doubles could not tell */
+    feed_sum(otel, CUMULATIVE, true, 2000, 2001, (1LL << 53) + 1);
+    feed_sum(otel, CUMULATIVE, true, 2000, 2002, 1LL << 53);
+    assert_value(total_of_m(otel)->total, 0x1p54);
 
     otel_restart(otel, WINDOW_SINCE_NS, NULL);
     for (uint64_t i = 1; i <= 3; i++) { /* more than an int64_t holds */
@@ -319,15 +337,23 @@ static void test_order_of_attributes_does_not_matter(void **state)
 static void test_order_of_many_attributes(void **state)
 {
     struct otel *otel = *state;
+    PW_STR_AUTO json = PW_STR_INIT;
     for (int turn = 0; turn < 2; turn++) {
         PW_STR_AUTO list = PW_STR_INIT;
-        for (int i = 0; i < 200; i++) {
-            int key = turn == 0 ? i : (i * 77) % 200;
-            pw_str_addf(&list, "%s" VALUE("k%d", "\"intValue\":%d"), i > 0 ? "," : "", key, key);
+        for (int i = 0; i < 100; i++) {
+            int key = turn == 0 ? i : (i * 77) % 100;
+            pw_str_addf(&list, "%s" VALUE("k%02d", "\"intValue\":%d"), i > 0 ? "," : "", key,
+                        i < 99 ? key : -1);
         }
-        feed_identity(otel, list.text, "");
+        pw_str_add(&list, "," VALUE("k99", "\"intValue\":99") "," VALUE("k23", "\"intValue\":23"));
+        feed_identity(otel, list.text, list.text);
     }
+    for (int i = 0; i < 100; i++) {
+        pw_str_addf(&json, "%s\"k%02d\":%d", i > 0 ? "," : "{", i, i);
+    }
+    pw_str_add(&json, "}");
     assert_value(total_of_m(otel)->total, 5.0);
+    assert_string_equal(otel->result.metrics->attributes, json.text);
 }
 
 static void test_values_have_types(void **state)
@@ -395,18 +421,17 @@ static void test_what_else_tells_series_apart(void **state)
     static const char *const scopes[] = {
         "{\"name\":\"s\"}", "{\"name\":\"t\"}", "{\"name\":\"s\",\"version\":\"1\"}",
         "{\"name\":\"s\",\"attributes\":[" STRING("a", "1") "]}", "{}"};
-    for (int turn = 0; turn < 2; turn++) {
-        for (size_t i = 0; i < 5; i++) {
-            PW_STR_AUTO text = PW_STR_INIT;
-            pw_str_addf(&text,
-                        "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"scope\":%s,\"metrics\":[{"
-                        "\"name\":\"m\",\"sum\":{\"aggregationTemporality\":2,"
-                        "\"isMonotonic\":true,\"dataPoints\":[{\"startTimeUnixNano\":2000,"
-                        "\"timeUnixNano\":2001,\"asInt\":1}]}}]}]}]}",
-                        scopes[i]);
-            feed_json(otel, PW_SIGNAL_METRICS, text.text, text.length);
-        }
+    PW_STR_AUTO blocks = PW_STR_INIT;
+    for (size_t i = 0; i < 10; i++) {
+        pw_str_addf(&blocks,
+                    "%s{\"scope\":%s,\"metrics\":[{\"name\":\"m\",\"sum\":{"
+                    "\"aggregationTemporality\":2,\"isMonotonic\":true,\"dataPoints\":[{"
+                    "\"startTimeUnixNano\":2000,\"timeUnixNano\":2001,\"asInt\":1}]}}]}",
+                    i > 0 ? "," : "", scopes[i % 5]);
     }
+    PW_STR_AUTO text = PW_STR_INIT;
+    pw_str_addf(&text, "{\"resourceMetrics\":[{\"scopeMetrics\":[%s]}]}", blocks.text);
+    feed_json(otel, PW_SIGNAL_METRICS, text.text, text.length);
     assert_value(total_of_m(otel)->total, 5.0);
     assert_int_equal(otel->result.metric_count, 1);
     /* Unit and type make another metric; names sort before types, and these before units. */
@@ -530,6 +555,25 @@ static void test_too_many_sets(void **state)
     assert_value(metric->total.total, PW_LIMIT_OTEL_SETS + 1.0);
 }
 
+static void test_long_sets_are_not_listed(void **state)
+{
+    struct otel *otel = *state;
+    char value[PW_LIMIT_OTEL_SET_BYTES];
+    const size_t longest = sizeof(value) - strlen("{\"k\":\"\"}");
+    for (size_t length = longest; length <= longest + 1; length++) {
+        PW_STR_AUTO attribute = PW_STR_INIT;
+        memset(value, 'v', sizeof(value));
+        pw_str_addf(&attribute, VALUE("k", "\"stringValue\":\"%.*s\""), (int)length, value);
+        otel_restart(otel, WINDOW_SINCE_NS, NULL);
+        feed_identity(otel, "", attribute.text);
+        feed_identity(otel, "", "");
+        const struct pw_otel_metric *metric = find_metric(take(otel), "m");
+        assert_int_equal(metric->sets_dropped, length > longest);
+        assert_int_equal(metric->set_count, length > longest ? 0 : 2);
+        assert_value(metric->total.total, 10.0);
+    }
+}
+
 static void test_long_names_are_cut(void **state)
 {
     struct otel *otel = *state;
@@ -546,7 +590,23 @@ static void test_long_names_are_cut(void **state)
 
 /* --- memory --- */
 
-static void add_to_table(struct pw_series_table *table, const char *name, uint64_t shift)
+/* Makes it another export: later by `later_ns`, and of a process that started so much later. */
+static void shift_times(const Otlp__ScopeMetrics *scope, uint64_t later_ns, uint64_t started_ns)
+{
+    for (size_t i = 0; i < scope->n_metrics; i++) {
+        const Otlp__Metric *metric = scope->metrics[i];
+        if (metric->data_case == OTLP__METRIC__DATA_HISTOGRAM) {
+            metric->histogram->data_points[0]->time_unix_nano += later_ns;
+            metric->histogram->data_points[0]->start_time_unix_nano += started_ns;
+        } else if (metric->data_case == OTLP__METRIC__DATA_SUM) {
+            metric->sum->data_points[0]->time_unix_nano += later_ns;
+            metric->sum->data_points[0]->start_time_unix_nano += started_ns;
+        }
+    }
+}
+
+static void add_to_table(struct pw_series_table *table, const char *name, uint64_t later_ns,
+                         uint64_t started_ns)
 {
     const char *source = getenv("PW_SOURCE_DIR");
     PW_STR_AUTO path = PW_STR_INIT;
@@ -557,15 +617,8 @@ static void add_to_table(struct pw_series_table *table, const char *name, uint64
     Otlp__MetricsRequest *request =
         otlp__metrics_request__unpack(NULL, size, (const uint8_t *)text);
     assert_non_null(request);
-    /* Other times, so that it is no repeat. */
     for (size_t i = 0; i < request->resource_metrics[0]->n_scope_metrics; i++) {
-        Otlp__ScopeMetrics *scope = request->resource_metrics[0]->scope_metrics[i];
-        for (size_t j = 0; j < scope->n_metrics; j++) {
-            Otlp__Metric *metric = scope->metrics[j];
-            if (metric->data_case == OTLP__METRIC__DATA_HISTOGRAM) {
-                metric->histogram->data_points[0]->time_unix_nano += shift;
-            }
-        }
+        shift_times(request->resource_metrics[0]->scope_metrics[i], later_ns, started_ns);
     }
     assert_int_equal(pw_series_table_add(table, request, NULL), 0);
     otlp__metrics_request__free_unpacked(request, NULL);
@@ -581,7 +634,7 @@ static void test_memory_stays_flat(void **state)
     size_t bytes = 0;
     for (uint64_t round = 0; round < 200; round++) {
         for (size_t i = 0; i < 4; i++) {
-            add_to_table(&table, names[i], round * 1000000000);
+            add_to_table(&table, names[i], round * 1000000000, 0);
         }
         if (round == 2) { /* resets have been seen too: _2 is followed by _1 */
             bytes = table.common.bytes;
@@ -590,6 +643,25 @@ static void test_memory_stays_flat(void **state)
     assert_true(bytes > 10000);
     assert_int_equal(table.common.bytes, bytes);
     pw_series_table_done(&table);
+}
+
+/* One process after the other; with and without a base of their own. */
+static void test_memory_stays_flat_with_many_start_times(void **state)
+{
+    (void)state;
+    for (int older = 0; older < 2; older++) {
+        struct pw_series_table table = {.common = {.since_unix_ns = older ? UINT64_MAX : 0}};
+        size_t bytes = 0;
+        for (uint64_t round = 0; round < (uint64_t)5 * PW_LIMIT_OTEL_STARTS; round++) {
+            add_to_table(&table, "js_metrics_cumulative_1_proto.pb", round, round);
+            if (round == PW_LIMIT_OTEL_STARTS) {
+                bytes = table.common.bytes;
+            }
+        }
+        assert_true(bytes > 10000);
+        assert_int_equal(table.common.bytes, bytes);
+        pw_series_table_done(&table);
+    }
 }
 
 static void test_intern(void **state)
@@ -653,8 +725,10 @@ int main(void)
         WINDOW_TEST(test_too_many_bytes),
         WINDOW_TEST(test_too_many_attributes),
         WINDOW_TEST(test_too_many_sets),
+        WINDOW_TEST(test_long_sets_are_not_listed),
         WINDOW_TEST(test_long_names_are_cut),
         cmocka_unit_test(test_memory_stays_flat),
+        cmocka_unit_test(test_memory_stays_flat_with_many_start_times),
         cmocka_unit_test(test_intern),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

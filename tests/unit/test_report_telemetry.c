@@ -45,7 +45,7 @@ static void test_sections(void **state)
     assert_contains(text.text, "| patch | histogram (estimated) | 4 | 2 | 100000.000 | 25000.000 | "
                                "20000.000 | 47000.000 | 49400.000 | 10000.000 | 50000.000 | n/a |\n"
                                "| read | log | 1 | 0 |");
-    assert_contains(text.text, "| exec | span | 3 | 1 | 90.000 | 30.000 | 20.000 | 56.000 |");
+    assert_contains(text.text, "| exec | log | 3 | 1 | 90.000 | 30.000 | 20.000 | 56.000 |");
     assert_contains(text.text, "| turn | 1 | 0 | 80.000 | 100.000 |");
     assert_contains(text.text, "| call | 2 | 1 | 20.000 | 20.000 | 10.000 | 10.000 |");
     /* Turns, actions and streams come first, then the others by name. */

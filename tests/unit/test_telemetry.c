@@ -405,11 +405,11 @@ static void test_merge_actions_and_spans(void **state)
     merge(&telemetry, one_action("exec", PW_ACTION_LOG, 7));
     assert_int_equal(telemetry.action_count, 3);
     assert_string_equal(telemetry.actions[0].name, "apply");
-    assert_int_equal(telemetry.actions[1].source, PW_ACTION_SPAN);
-    assert_int_equal(telemetry.actions[2].source, PW_ACTION_LOG);
-    assert_int_equal(telemetry.actions[2].failures, 2);
-    assert_int_equal(telemetry.actions[2].durations.count, 2);
-    assert_near(telemetry.actions[2].durations.mean_ms, 6.0);
+    assert_int_equal(telemetry.actions[2].source, PW_ACTION_SPAN);
+    assert_int_equal(telemetry.actions[1].source, PW_ACTION_LOG);
+    assert_int_equal(telemetry.actions[1].failures, 2);
+    assert_int_equal(telemetry.actions[1].durations.count, 2);
+    assert_near(telemetry.actions[1].durations.mean_ms, 6.0);
 
     for (int i = 0; i < 3; i++) {
         struct pw_telemetry from = {.span_names = calloc(1, sizeof(struct pw_otel_span)),

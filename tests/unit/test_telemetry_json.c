@@ -237,9 +237,9 @@ static void test_actions(void **state)
                 "name source also count failures total_ms mean_ms median_ms p95_ms p99_ms min_ms "
                 "max_ms stddev_ms estimated");
 
-    assert_text(actions, "2.source", "span");
+    assert_text(actions, "2.source", "log");
     assert_int_equal(json_array_size(at(actions, "2.also")), 2);
-    assert_text(actions, "2.also.0", "log");
+    assert_text(actions, "2.also.0", "span");
     assert_text(actions, "2.also.1", "histogram");
     assert_number(actions, "2.count", 3);
     assert_number(actions, "2.failures", 1);
