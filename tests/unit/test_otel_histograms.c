@@ -496,8 +496,8 @@ static double expected_double(const char *file, const char *name)
     return expected.total;
 }
 
-/* `second`: the later of two exports of one process. */
-static void check_js(struct otel *otel, const char *second)
+/* After two exports of one process, of which `last` is the later. */
+static void check_js(struct otel *otel, const char *last)
 {
     const struct pw_telemetry *result = take(otel);
     assert_value(find_metric(result, "c.int")->total.total, 15.0); /* 8 of /a, 7 of /b */
