@@ -124,19 +124,16 @@ static int merge_kept(struct pw_durations *into, const struct pw_durations *from
 int pw_durations_merge(struct pw_durations *into, const struct pw_durations *from,
                        struct pw_err *err)
 {
-    if (from->count == 0) {
+    if (from->count == from->kept_count) { /* all of them are there */
+        for (size_t i = 0; i < from->kept_count; i++) {
+            if (pw_durations_add(into, from->kept[i], err) != 0) {
+                return -1;
+            }
+        }
         return 0;
     }
-    if (into->count + from->count > PW_LIMIT_OTEL_DURATIONS) {
-        if (merge_kept(into, from, err) != 0) {
-            return -1;
-        }
-    } else {
-        if (reserve(into, into->kept_count + from->kept_count, err) != 0) {
-            return -1;
-        }
-        memcpy(into->kept + into->kept_count, from->kept, from->kept_count * sizeof(*from->kept));
-        into->kept_count += from->kept_count;
+    if (merge_kept(into, from, err) != 0) {
+        return -1;
     }
     double count = (double)into->count + (double)from->count;
     double distance = from->mean_ms - into->mean_ms;

@@ -9,6 +9,12 @@ static uint64_t plus(uint64_t a, uint64_t b)
     return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
 }
 
+/* Names that carry ids are new in every iteration: what is merged is bounded as each part is. */
+static void lose(struct pw_telemetry *into, enum pw_loss loss, uint64_t count)
+{
+    into->losses[loss] = plus(into->losses[loss], count);
+}
+
 /* --- attribute sets --- */
 
 static int compare_sets(const void *left, const void *right)
@@ -178,6 +184,10 @@ static int merge_metrics(struct pw_telemetry *into, const struct pw_telemetry *f
         const struct pw_otel_metric *metric = &from->metrics[i];
         struct pw_otel_metric *found =
             sorted > 0 ? bsearch(metric, metrics, sorted, sizeof(*metric), compare_metrics) : NULL;
+        if (!found && into->metric_count >= PW_LIMIT_OTEL_SERIES) {
+            lose(into, PW_LOSS_SERIES_LIMIT, metric->total.points);
+            continue;
+        }
         if (!found) {
             found = &metrics[into->metric_count];
             result = metric_start(found, metric, err);
@@ -259,6 +269,10 @@ static int merge_actions(struct pw_telemetry *into, const struct pw_telemetry *f
         if (sorted > 0) {
             found = bsearch(action, into->actions, sorted, sizeof(*action), compare_actions);
         }
+        if (!found && into->action_count >= (size_t)PW_LIMIT_OTEL_NAMES * PW_ACTION_SOURCE_COUNT) {
+            lose(into, PW_LOSS_NAME_LIMIT, plus(action->durations.count, action->total.count));
+            continue;
+        }
         if (!found) {
             found = pw_telemetry_add_action(into, action->name, action->source, err);
         }
@@ -308,6 +322,10 @@ static int merge_spans(struct pw_telemetry *into, const struct pw_telemetry *fro
         const struct pw_otel_span *span = &from->span_names[i];
         struct pw_otel_span *found =
             sorted > 0 ? bsearch(span, spans, sorted, sizeof(*span), compare_spans) : NULL;
+        if (!found && into->span_name_count >= PW_LIMIT_OTEL_NAMES) {
+            lose(into, PW_LOSS_NAME_LIMIT, span->durations.count);
+            continue;
+        }
         if (!found) {
             found = &spans[into->span_name_count];
             *found = (struct pw_otel_span){.name = strdup(span->name)};

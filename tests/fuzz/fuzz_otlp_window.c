@@ -1,5 +1,5 @@
 /* Whatever passes the wire check: aggregated twice, as after a lost reply, brought to a result and
- * merged. The first byte chooses the signal. */
+ * merged. The first byte chooses the signal, and whether senders may be older than the window. */
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -81,7 +81,7 @@ static void check_telemetry(const struct pw_telemetry *telemetry)
     }
 }
 
-static void aggregate(const struct pw_classifier *classifier, enum pw_signal signal,
+static void aggregate(const struct pw_classifier *classifier, enum pw_signal signal, bool older,
                       const ProtobufCMessage *request, size_t size)
 {
     static const uint8_t trace_id[16] = {0};
@@ -89,6 +89,8 @@ static void aggregate(const struct pw_classifier *classifier, enum pw_signal sig
     struct pw_telemetry once = {0};
     struct pw_telemetry twice = {0};
     check(pw_window_new(classifier, since_unix_ns, trace_id, &window, NULL) == 0);
+    if (older)
+        pw_window_expect_older(window);
     check(pw_window_add(window, signal, request, size, NULL) == 0);
     check(pw_window_result(window, &once, NULL) == 0);
     check_telemetry(&once);
@@ -113,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(pw_classifier_new(&pw_classifier_defaults, &classifier, NULL) == 0);
     if (size == 0)
         return 0;
-    enum pw_signal signal = (enum pw_signal)(data[0] % PW_SIGNAL_COUNT);
+    enum pw_signal signal = (enum pw_signal)((data[0] & 0x7f) % PW_SIGNAL_COUNT);
     const ProtobufCMessageDescriptor *descriptor = pw_otlp_descriptor(signal);
     if (pw_wire_check(descriptor, data + 1, size - 1, &need, NULL) != 0 ||
         need > DECODED_BYTES_MOST)
@@ -121,7 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ProtobufCMessage *request = protobuf_c_message_unpack(descriptor, NULL, size - 1, data + 1);
     if (!request)
         return 0;
-    aggregate(classifier, signal, request, size);
+    aggregate(classifier, signal, (data[0] & 0x80) != 0, request, size);
     protobuf_c_message_free_unpacked(request, NULL);
     return 0;
 }

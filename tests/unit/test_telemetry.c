@@ -330,6 +330,26 @@ static void test_merge_sets(void **state)
     pw_telemetry_done(&telemetry);
 }
 
+/* Names that are new each time, as those with an id in them, do not pile up without end. */
+static void test_merge_is_bounded(void **state)
+{
+    (void)state;
+    struct pw_telemetry telemetry = {0};
+    for (int i = 0; i < PW_LIMIT_OTEL_NAMES + 3; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "span %d", i);
+        struct pw_telemetry from = {.span_names = calloc(1, sizeof(struct pw_otel_span)),
+                                    .span_name_count = 1};
+        from.span_names[0].name = strdup(name);
+        assert_int_equal(pw_durations_add(&from.span_names[0].durations, 1, NULL), 0);
+        assert_int_equal(pw_durations_add(&from.span_names[0].durations, 2, NULL), 0);
+        merge(&telemetry, from);
+    }
+    assert_int_equal(telemetry.span_name_count, PW_LIMIT_OTEL_NAMES);
+    assert_int_equal(telemetry.losses[PW_LOSS_NAME_LIMIT], 6);
+    pw_telemetry_done(&telemetry);
+}
+
 static void test_merge_keeps_metrics_apart_and_sorted(void **state)
 {
     (void)state;
@@ -481,6 +501,7 @@ int main(void)
         cmocka_unit_test(test_durations_merge),
         cmocka_unit_test(test_durations_merge_over_the_limit),
         cmocka_unit_test(test_merge_sets),
+        cmocka_unit_test(test_merge_is_bounded),
         cmocka_unit_test(test_merge_keeps_metrics_apart_and_sorted),
         cmocka_unit_test(test_merge_counts),
         cmocka_unit_test(test_merge_actions_and_spans),
