@@ -178,8 +178,8 @@ int main(int argc, char **argv)
     load.body = body;
     load.requests = atol(argv[4]) / connections;
     load.port = (uint16_t)strtoul(strrchr(pw_collector_url(collector), ':') + 1, NULL, 10);
-    load.done = mmap(NULL, sizeof *load.done, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-                     -1, 0);
+    load.done =
+        mmap(NULL, sizeof *load.done, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     load.head_size =
         (size_t)snprintf(head, sizeof head,
                          "POST /v1/metrics HTTP/1.1\r\nHost: bench\r\nContent-Type: "

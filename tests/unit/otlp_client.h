@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <strings.h>
 #include <sys/socket.h>
@@ -325,6 +326,60 @@ static inline void wait_for_state(struct pw_collector *collector,
         pthread_cond_timedwait(&collector->changed, &collector->lock, &look);
     }
     pthread_mutex_unlock(&collector->lock);
+}
+
+/* --- what several tests do --- */
+
+/* For limits that a test waits for. */
+static const int64_t short_ns = 200 * PW_NS_PER_MS;
+
+static inline struct post points_post(const struct pw_endpoint *endpoint)
+{
+    return (struct post){.url = pw_endpoint_url(endpoint),
+                         .type = as_json,
+                         .body = two_points,
+                         .size = strlen(two_points)};
+}
+
+static inline struct pw_collector_limits default_limits(void)
+{
+    return pw_collector_default_limits;
+}
+
+/* Closes the endpoint, which must have come to that. */
+static inline void expect_result(struct pw_endpoint *endpoint, uint64_t datapoints,
+                                 enum pw_loss loss, uint64_t lost)
+{
+    struct pw_telemetry telemetry = close_endpoint(endpoint);
+    assert_int_equal(telemetry.datapoints, datapoints);
+    for (unsigned i = 0; i < PW_LOSS_COUNT; i++) {
+        uint64_t expected = i == (unsigned)loss ? lost : 0;
+        if (telemetry.losses[i] != expected) {
+            fail_msg("%s: %llu, not %llu", pw_loss_name(i), (unsigned long long)telemetry.losses[i],
+                     (unsigned long long)expected);
+        }
+    }
+    pw_telemetry_done(&telemetry);
+}
+
+static inline bool is_receiving(const struct pw_collector *collector)
+{
+    const struct pw_connection *first = TAILQ_FIRST(&collector->connections.timed);
+    return first && first->state == PW_CONNECTION_BUSY;
+}
+
+/* One byte after the other, as long as it is listened to. The longest gap between two, which on a
+ * busy machine is longer than was meant. */
+static inline int64_t drip(int fd, const char *byte)
+{
+    struct pollfd ended = {.fd = fd, .events = POLLIN};
+    int64_t last = pw_clock_now_ns(), longest = 0;
+    while (poll(&ended, 1, 10) == 0 && send_bytes(fd, byte, strlen(byte))) {
+        int64_t now = pw_clock_now_ns();
+        longest = now - last > longest ? now - last : longest;
+        last = now;
+    }
+    return longest;
 }
 
 #endif

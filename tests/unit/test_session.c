@@ -45,8 +45,7 @@ static void counts_iterations(void **state)
     /* A collector listened, and nothing came: that is known. */
     assert_true(pw_value_is_present(run.iterations[0].values[PW_METRIC_OTEL_PAYLOADS]));
     assert_true(run.iterations[0].values[PW_METRIC_OTEL_PAYLOADS].number == 0);
-    assert_int_equal(run.iterations[0].values[PW_METRIC_OTEL_TURN_SUM].state,
-                     PW_ABSENT_NO_SAMPLES);
+    assert_int_equal(run.iterations[0].values[PW_METRIC_OTEL_TURN_SUM].state, PW_ABSENT_NO_SAMPLES);
     pw_run_record_done(&run);
 }
 

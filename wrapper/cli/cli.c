@@ -32,11 +32,12 @@ const struct pw_command pw_commands[PW_COMMAND_COUNT] = {
     {.name = "collect",
      .usage = "collect [OPTIONS]",
      .summary = "receive OpenTelemetry data, without measuring anything",
-     .details = "Listens for OTLP/HTTP (metrics, traces, logs; JSON or protobuf; gzip or plain) and "
-                "names each request on standard error. At the end it prints what came: metrics by "
-                "name, actions, spans, and what was refused. Point a program at it with "
-                "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 and "
-                "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf.",
+     .details =
+         "Listens for OTLP/HTTP (metrics, traces, logs; JSON or protobuf; gzip or plain) and "
+         "names each request on standard error. At the end it prints what came: metrics by "
+         "name, actions, spans, and what was refused. Point a program at it with "
+         "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 and "
+         "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf.",
      .options = &pw_collect_option_set,
      .run = pw_cmd_collect},
     {.name = "metrics",

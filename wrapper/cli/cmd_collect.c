@@ -174,8 +174,8 @@ static void wait_for_end(double duration_sec, int signal_fd, int failure_fd)
 {
     struct pollfd ends[] = {{.fd = signal_fd, .events = POLLIN},
                             {.fd = failure_fd, .events = POLLIN}};
-    int64_t until_ns = isnan(duration_sec) ? INT64_MAX
-                                           : pw_clock_now_ns() + pw_ms_to_ns(duration_sec * 1e3);
+    int64_t until_ns =
+        isnan(duration_sec) ? INT64_MAX : pw_clock_now_ns() + pw_ms_to_ns(duration_sec * 1e3);
     for (;;) {
         int64_t left_ms = (until_ns - pw_clock_now_ns()) / PW_NS_PER_MS + 1;
         if (until_ns != INT64_MAX && left_ms <= 0) {
@@ -196,8 +196,8 @@ static json_t *document_of(const struct pw_telemetry *telemetry,
     json_t *stray = json_object();
     pw_json_put(stray, "unknown_path", json_integer((json_int_t)strays->unknown_path), &failed);
     pw_json_put(stray, "unauthorized", json_integer((json_int_t)strays->unauthorized), &failed);
-    pw_json_put(stray, "connections_refused",
-                json_integer((json_int_t)strays->connections_refused), &failed);
+    pw_json_put(stray, "connections_refused", json_integer((json_int_t)strays->connections_refused),
+                &failed);
     pw_json_put(root, "telemetry", pw_telemetry_counts_to_json(telemetry, &failed), &failed);
     pw_json_put(root, "strays", stray, &failed);
     pw_json_put(root, "otel_metrics", pw_telemetry_metrics_to_json(telemetry, true, &failed),

@@ -20,10 +20,10 @@ struct pw_stage {
     struct pw_supervisor *supervisor;
     struct pw_sampler *sampler;
     const struct pw_reporting *reporting; /* how workers report */
-    struct pw_run_record *run; /* gets orphans, and how exits were watched */
-    const char *scratch_dir;   /* private; the workers' folders are made and removed below it */
-    struct rlimit nofile;      /* for the workers: as perfwrap was started */
-    int output_fd, null_fd;    /* --output FILE (or -1); /dev/null */
+    struct pw_run_record *run;            /* gets orphans, and how exits were watched */
+    const char *scratch_dir; /* private; the workers' folders are made and removed below it */
+    struct rlimit nofile;    /* for the workers: as perfwrap was started */
+    int output_fd, null_fd;  /* --output FILE (or -1); /dev/null */
 };
 
 /* `number` 0: warm-up. On success `iteration` is folded; end it with pw_iteration_record_done(),

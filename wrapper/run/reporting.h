@@ -4,8 +4,8 @@
  *
  * Life: pw_reporting_open() once a session; for each worker of an iteration pw_reporter_open(), and
  * when all of them have ended pw_reporting_take() once; pw_reporting_close() at the end. Where the
- * plan wants no telemetry, or has it sent elsewhere (--otlp URL), there is no collector, and records
- * stay without telemetry. Threads: one at a time.
+ * plan wants no telemetry, or has it sent elsewhere (--otlp URL), there is no collector, and
+ * records stay without telemetry. Threads: one at a time.
  */
 #ifndef PW_RUN_REPORTING_H
 #define PW_RUN_REPORTING_H
@@ -29,7 +29,7 @@ struct pw_reporting {
 
 /* One worker's way to report. */
 struct pw_reporter {
-    struct pw_endpoint *endpoint;                                  /* NULL: none of ours */
+    struct pw_endpoint *endpoint;                              /* NULL: none of ours */
     char trace_id[PW_TRACE_ID_TEXT], span_id[PW_SPAN_ID_TEXT]; /* of the worker's span, hex */
 };
 
