@@ -102,14 +102,11 @@ static int send_from_here(struct load *load, int connections)
 
 static long resident_kb(void)
 {
-    long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file) {
-        if (fscanf(file, "%*d %ld", &pages) != 1)
-            pages = 0;
-        fclose(file);
-    }
-    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+    PW_FREE_AUTO char *text = NULL;
+    if (pw_file_read("/proc/self/statm", HEAD_MAX, &text, NULL, NULL) != 0)
+        return 0;
+    char *second = strchr(text, ' ');
+    return second ? strtol(second, NULL, 10) * (sysconf(_SC_PAGESIZE) / 1024) : 0;
 }
 
 static double cpu_sec(void)
@@ -161,7 +158,7 @@ int main(int argc, char **argv)
     PW_FREE_AUTO char *body = NULL;
     char head[HEAD_MAX];
     struct load load = {.head = head};
-    int connections = argc == 5 ? atoi(argv[3]) : 0;
+    int connections = argc == 5 ? (int)strtol(argv[3], NULL, 10) : 0;
     if (connections < 1 || connections > CONNECTIONS_MAX) {
         fprintf(stderr, "usage: bench_otlp BODY json|protobuf CONNECTIONS REQUESTS\n");
         return 2;
@@ -176,7 +173,7 @@ int main(int argc, char **argv)
         return 1;
     }
     load.body = body;
-    load.requests = atol(argv[4]) / connections;
+    load.requests = strtol(argv[4], NULL, 10) / connections;
     load.port = (uint16_t)strtoul(strrchr(pw_collector_url(collector), ':') + 1, NULL, 10);
     load.done =
         mmap(NULL, sizeof *load.done, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -331,7 +331,7 @@ static inline void wait_for_state(struct pw_collector *collector,
 /* --- what several tests do --- */
 
 /* For limits that a test waits for. */
-static const int64_t short_ns = 200 * PW_NS_PER_MS;
+static const int64_t short_ns = 400 * PW_NS_PER_MS;
 
 static inline struct post points_post(const struct pw_endpoint *endpoint)
 {

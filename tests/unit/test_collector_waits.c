@@ -283,7 +283,6 @@ static void test_busy(void **state)
     assert_contains(reply.body, "{\"code\":14,");
     int gone = connect_to(post.url);
     send_request(gone, &post);
-    wait_for_state(fixture.collector, is_parked);
     close(gone);
     assert_int_equal(post_on(fd, &post).status, 503);
     for (int i = 0; i < 2; i++) {

@@ -252,7 +252,7 @@ static void draw(struct values *values, uint64_t *random, double spread)
 static struct pw_histogram count_exponential(const struct values *values, size_t first, size_t end,
                                              int32_t scale, uint64_t *counts)
 {
-    memset(counts, 0, 2 * INDEX_MOST * sizeof(*counts));
+    memset(counts, 0, (size_t)2 * INDEX_MOST * sizeof(*counts));
     for (size_t i = first; i < end; i++) {
         int64_t index = index_of(values->list[i], scale);
         assert_true(index >= -INDEX_MOST && index < INDEX_MOST);

@@ -244,7 +244,7 @@ static void test_base_of_cumulative_histograms(void **state)
 static void test_many_start_times(void **state)
 {
     struct otel *otel = *state;
-    const uint64_t count = 3 * PW_LIMIT_OTEL_STARTS;
+    const uint64_t count = (uint64_t)3 * PW_LIMIT_OTEL_STARTS;
     for (uint64_t i = 1; i <= count; i++) {
         uint64_t now = 10000 + 10 * i;
         feed_histogram(otel, CUMULATIVE, 5000, now,

@@ -154,7 +154,7 @@ static void test_updown_sums(void **state)
 static void test_many_start_times(void **state)
 {
     struct otel *otel = *state;
-    const uint64_t count = 3 * PW_LIMIT_OTEL_STARTS;
+    const uint64_t count = (uint64_t)3 * PW_LIMIT_OTEL_STARTS;
     for (uint64_t i = 1; i <= count; i++) {
         uint64_t now = 10000 + 10 * i;
         feed_sum(otel, CUMULATIVE, true, 5000, now, (long long)i); /* lives from the first on */
