@@ -161,15 +161,20 @@ static int pick_outfit(const struct pw_run_options *options, struct pw_owned_pla
     return add_each(&options->worker_files, "worker-file", pw_outfit_add_template, outfit, err);
 }
 
-int pw_plan_make(const struct pw_run_options *given, const struct pw_parsed *parsed,
+/* What one option implies for others that were not given. */
+static void complete(struct pw_run_options *options, const struct pw_parsed *parsed)
+{
+    const char *pattern = pw_agent_stream_pattern(options->agent);
+    if (pattern && !is_given(parsed, "stream-pattern")) {
+        options->stream_pattern = pattern;
+    }
+}
+
+int pw_plan_make(struct pw_run_options *options, const struct pw_parsed *parsed,
                  char *const *command, struct pw_owned_plan *ret_plan, struct pw_err *err)
 {
     struct pw_plan *plan = &ret_plan->plan;
-    struct pw_run_options own = *given;
-    const struct pw_run_options *options = &own;
-    if (!is_given(parsed, "stream-pattern") && pw_agent_stream_pattern(given->agent)) {
-        own.stream_pattern = pw_agent_stream_pattern(given->agent);
-    }
+    complete(options, parsed);
     if (pick_command(options, command, ret_plan, err) != 0) {
         return -1;
     }

@@ -54,9 +54,10 @@ struct pw_owned_plan {
 };
 #define PW_OWNED_PLAN_INIT ((struct pw_owned_plan){.command_text = PW_STR_INIT})
 
-/* `command`: the NULL-terminated words after `--`, NULL if there was none. Errors: PW_ERR_USAGE,
- * and PW_ERR_INPUT for a file that cannot be used. */
-int pw_plan_make(const struct pw_run_options *options, const struct pw_parsed *parsed,
+/* `options` must outlive the plan, which borrows from it; it is completed with what some options
+ * imply for others. `command`: the NULL-terminated words after `--`, NULL if there was none.
+ * Errors: PW_ERR_USAGE, and PW_ERR_INPUT for a file that cannot be used. */
+int pw_plan_make(struct pw_run_options *options, const struct pw_parsed *parsed,
                  char *const *command, struct pw_owned_plan *ret_plan, struct pw_err *err);
 void pw_plan_done(struct pw_owned_plan *plan);
 
