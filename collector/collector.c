@@ -14,16 +14,15 @@ const struct pw_collector_limits pw_collector_default_limits = {
     .held_bytes = PW_LIMIT_OTLP_HELD_BYTES,
     .held_bytes_one = PW_LIMIT_OTLP_HELD_BYTES_ONE,
     .queued_payloads = PW_LIMIT_OTLP_QUEUED_PAYLOADS,
+    .queued_bytes_one = PW_LIMIT_OTLP_QUEUED_BYTES_ONE,
     .connections = PW_LIMIT_OTLP_CONNECTIONS,
     .endpoints = PW_LIMIT_OTLP_ENDPOINTS,
     .idle_ns = PW_LIMIT_OTLP_IDLE_SEC * PW_NS_PER_SEC,
     .request_ns = PW_LIMIT_OTLP_REQUEST_SEC * PW_NS_PER_SEC,
     .busy_wait_ns = PW_LIMIT_OTLP_BUSY_WAIT_MS * PW_NS_PER_MS,
     .flush_cap_ns = PW_LIMIT_OTLP_FLUSH_CAP_MS * PW_NS_PER_MS,
+    .receiving_ns = 100 * PW_NS_PER_MS,
 };
-
-/* A request is being received as long as bytes came within this time. */
-static const int64_t receiving_ns = 100 * PW_NS_PER_MS;
 
 /* Life */
 
@@ -288,10 +287,10 @@ static int64_t receiving_until_locked(const struct pw_collector *collector, int6
         if (connection->state != PW_CONNECTION_BUSY || !connection->endpoint ||
             !connection->endpoint->flushing)
             continue;
-        int64_t silent_ns =
-            atomic_load_explicit(&connection->last_bytes_ns, memory_order_relaxed) + receiving_ns;
+        int64_t silent_ns = atomic_load_explicit(&connection->last_bytes_ns, memory_order_relaxed) +
+                            collector->limits.receiving_ns;
         if (connection->parked) /* that it does not send is our doing */
-            silent_ns = now_ns + receiving_ns;
+            silent_ns = now_ns + collector->limits.receiving_ns;
         if (silent_ns > now_ns && silent_ns > until)
             until = silent_ns;
     }

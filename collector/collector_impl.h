@@ -21,8 +21,10 @@ struct pw_collector_limits {
     size_t body_bytes;                     /* of one request, before and after decompression */
     size_t held_bytes, held_bytes_one;     /* of bodies: of all endpoints, of one */
     unsigned queued_payloads, connections; /* of all */
+    size_t queued_bytes_one;               /* of one endpoint, unless it is one payload */
     unsigned endpoints;                    /* known by their token, the closed ones too */
     int64_t idle_ns, request_ns, busy_wait_ns, flush_cap_ns;
+    int64_t receiving_ns; /* a request is being received as long as bytes came within this time */
 };
 extern const struct pw_collector_limits pw_collector_default_limits;
 

@@ -29,6 +29,7 @@ struct pw_endpoint {
     uint64_t losses[PW_LOSS_COUNT];   /* not yet told to the window */
     unsigned connections;             /* open ones whose last request was for it */
     unsigned queued;                  /* payloads waiting to be decoded, or just being */
+    size_t queued_bytes;              /* of these */
     size_t held_bytes;                /* of bodies */
     struct pw_endpoint *next_in_slot; /* hash chain */
     TAILQ_ENTRY(pw_endpoint) closing; /* in the order of being closed */

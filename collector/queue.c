@@ -55,7 +55,8 @@ static size_t seven_eighths(size_t limit)
 bool pw_queue_has_room_locked(const struct pw_collector *collector,
                               const struct pw_endpoint *endpoint)
 {
-    return endpoint->held_bytes <= seven_eighths(collector->limits.held_bytes_one);
+    return endpoint->held_bytes <= seven_eighths(collector->limits.held_bytes_one) &&
+           endpoint->queued_bytes <= seven_eighths(collector->limits.queued_bytes_one);
 }
 
 static void change_room_locked(struct pw_collector *collector, struct pw_endpoint *endpoint,
@@ -95,6 +96,7 @@ static void *decoder_main(void *argument)
         if (!added)
             received->endpoint->losses[PW_LOSS_MEMORY]++;
         received->endpoint->queued--;
+        received->endpoint->queued_bytes -= received->size;
         queue->count--;
         change_room_locked(collector, received->endpoint, received->held, 0);
         pthread_cond_broadcast(&collector->changed);
@@ -161,13 +163,17 @@ void pw_queue_change_room(struct pw_collector *collector, struct pw_endpoint *en
 bool pw_queue_put_locked(struct pw_collector *collector, struct pw_received *received)
 {
     struct pw_queue *queue = &collector->queue;
-    if (queue->count >= collector->limits.queued_payloads) {
+    struct pw_endpoint *endpoint = received->endpoint;
+    bool is_share_full = endpoint->queued && endpoint->queued_bytes + received->size >
+                                                 collector->limits.queued_bytes_one;
+    if (queue->count >= collector->limits.queued_payloads || is_share_full) {
         queue->freed_at_refusal = queue->freed;
         return false;
     }
     STAILQ_INSERT_TAIL(&queue->payloads, received, link);
     queue->count++;
-    received->endpoint->queued++;
+    endpoint->queued++;
+    endpoint->queued_bytes += received->size;
     return true;
 }
 

@@ -19,7 +19,7 @@
 #include "core/file.h"
 
 enum {
-    CONNECTION_MEMORY_BYTES = 256 << 10, /* of each: libmicrohttpd reads half of it at a time */
+    CONNECTION_MEMORY_BYTES = 64 << 10, /* of each: libmicrohttpd reads half of it at a time */
     ACCEPT_AT_ONCE = 16,                 /* then the others have their turn */
     CONNECTIONS_ENDING = 64,             /* over the limit, of those that we have ended */
     EVENTS_AT_ONCE = 64,

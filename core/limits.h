@@ -19,12 +19,13 @@ enum {
     PW_LIMIT_TEMPLATE_BYTES = 1 << 20,   /* a file that is the template of a worker's file */
 
     /* OTLP, as it comes in */
-    PW_LIMIT_OTLP_BODY_BYTES = 64 << 20,      /* of one request, before and after decompression */
-    PW_LIMIT_OTLP_DECODED_BYTES = 512 << 20,  /* memory that one decoded request may take */
-    PW_LIMIT_OTLP_HELD_BYTES = 512 << 20,     /* of bodies, being received or waiting, of all */
-    PW_LIMIT_OTLP_HELD_BYTES_ONE = 160 << 20, /* of these, of one worker */
-    PW_LIMIT_OTLP_QUEUED_PAYLOADS = 16384,    /* answered, waiting to be decoded */
-    PW_LIMIT_OTLP_DEPTH = 64,                 /* messages within messages, JSON within JSON */
+    PW_LIMIT_OTLP_BODY_BYTES = 64 << 20,       /* of one request, before and after decompression */
+    PW_LIMIT_OTLP_DECODED_BYTES = 512 << 20,   /* memory that one decoded request may take */
+    PW_LIMIT_OTLP_HELD_BYTES = 512 << 20,      /* of bodies, being received or waiting, of all */
+    PW_LIMIT_OTLP_HELD_BYTES_ONE = 160 << 20,  /* of these, of one worker */
+    PW_LIMIT_OTLP_QUEUED_PAYLOADS = 16384,     /* answered, waiting to be decoded */
+    PW_LIMIT_OTLP_QUEUED_BYTES_ONE = 32 << 20, /* of these, of one worker; one may be larger */
+    PW_LIMIT_OTLP_DEPTH = 64,                  /* messages within messages, JSON within JSON */
     PW_LIMIT_OTLP_CONNECTIONS = 1024,
     PW_LIMIT_OTLP_IDLE_SEC = 60,       /* a connection without any traffic is closed */
     PW_LIMIT_OTLP_REQUEST_SEC = 30,    /* a request, from its first byte to its last */

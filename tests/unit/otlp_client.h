@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <strings.h>
 #include <sys/socket.h>
@@ -366,20 +365,6 @@ static inline bool is_receiving(const struct pw_collector *collector)
 {
     const struct pw_connection *first = TAILQ_FIRST(&collector->connections.timed);
     return first && first->state == PW_CONNECTION_BUSY;
-}
-
-/* One byte after the other, as long as it is listened to. The longest gap between two, which on a
- * busy machine is longer than was meant. */
-static inline int64_t drip(int fd, const char *byte)
-{
-    struct pollfd ended = {.fd = fd, .events = POLLIN};
-    int64_t last = pw_clock_now_ns(), longest = 0;
-    while (poll(&ended, 1, 10) == 0 && send_bytes(fd, byte, strlen(byte))) {
-        int64_t now = pw_clock_now_ns();
-        longest = now - last > longest ? now - last : longest;
-        last = now;
-    }
-    return longest;
 }
 
 #endif

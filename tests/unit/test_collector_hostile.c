@@ -1,5 +1,6 @@
 /* The collector with senders that do not behave: each is answered or cut off, is counted, and
  * disturbs nobody else. */
+#include <poll.h>
 #include <sys/resource.h>
 #include "tests/unit/otlp_client.h"
 
@@ -305,6 +306,13 @@ static void test_malformed_http(void **state)
 }
 
 /* --- time --- */
+
+/* One byte after the other, as long as it is listened to. */
+static void drip(int fd, const char *byte)
+{
+    struct pollfd ended = {.fd = fd, .events = POLLIN};
+    while (poll(&ended, 1, 10) == 0 && send_bytes(fd, byte, strlen(byte))) {}
+}
 
 static void test_slow_senders(void **state)
 {

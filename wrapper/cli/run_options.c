@@ -412,7 +412,7 @@ static const struct pw_option options[] = {
      FIELD(agent),
      .help = "What to set up for an agent that takes its configuration from a file. codex: each "
              "worker has a CODEX_HOME of its own, with your config.toml, in which [otel] leads to "
-             "perfwrap, and a copy of your auth.json that is removed at the worker's end."},
+             "perfwrap, and a copy of your auth.json that is removed at the iteration's end."},
     {.name = "agent-config",
      .type = PW_OPTION_STRING,
      .group = GROUP_TELEMETRY,
