@@ -20,8 +20,8 @@
 
 enum {
     CONNECTION_MEMORY_BYTES = 64 << 10, /* of each: libmicrohttpd reads half of it at a time */
-    ACCEPT_AT_ONCE = 16,                 /* then the others have their turn */
-    CONNECTIONS_ENDING = 64,             /* over the limit, of those that we have ended */
+    ACCEPT_AT_ONCE = 16,                /* then the others have their turn */
+    CONNECTIONS_ENDING = 64,            /* over the limit, of those that we have ended */
     EVENTS_AT_ONCE = 64,
     NUDGES = 1000, /* enough to read the largest body */
 };
@@ -120,7 +120,7 @@ static struct pw_connection *connection_of(struct MHD_Connection *mhd)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    return info ? info->socket_context : NULL;
+    return info->socket_context; /* which every connection has, since on_connection() */
 }
 
 /* Whether libmicrohttpd, and not we, ends the connection while its sender is there: so it has
