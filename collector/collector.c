@@ -11,6 +11,7 @@
 
 const struct pw_collector_limits pw_collector_default_limits = {
     .body_bytes = PW_LIMIT_OTLP_BODY_BYTES,
+    .check_here_bytes = PW_LIMIT_OTLP_CHECK_HERE_BYTES,
     .held_bytes = PW_LIMIT_OTLP_HELD_BYTES,
     .held_bytes_one = PW_LIMIT_OTLP_HELD_BYTES_ONE,
     .queued_payloads = PW_LIMIT_OTLP_QUEUED_PAYLOADS,
@@ -42,9 +43,12 @@ static void init(struct pw_collector *collector, const struct pw_collector_optio
     pthread_cond_init(&collector->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
     pthread_cond_init(&collector->queue.work, NULL);
+    pthread_cond_init(&collector->checker.work, NULL);
     pthread_mutex_init(&collector->lock, NULL);
     pthread_mutex_init(&collector->queue.windows, NULL);
     STAILQ_INIT(&collector->queue.payloads);
+    TAILQ_INIT(&collector->checker.waiting);
+    TAILQ_INIT(&collector->checker.done);
     pw_endpoints_init(&collector->endpoints);
     pw_connections_init(&collector->connections);
 }
@@ -75,7 +79,8 @@ static int start_threads(struct pw_collector *collector, int listen_fd, struct p
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pw_server_start(collector, listen_fd, err) || pw_queue_start(collector, err);
+    int failed = pw_server_start(collector, listen_fd, err) || pw_checker_start(collector, err) ||
+                 pw_queue_start(collector, err);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return failed ? -1 : 0;
 }
@@ -115,6 +120,7 @@ void pw_collector_stop(struct pw_collector *collector)
     pthread_mutex_destroy(&collector->queue.windows);
     pthread_mutex_destroy(&collector->lock);
     pthread_cond_destroy(&collector->queue.work);
+    pthread_cond_destroy(&collector->checker.work);
     pthread_cond_destroy(&collector->changed);
     free(collector->bearer_token);
     free(collector->url);
@@ -289,7 +295,7 @@ static int64_t receiving_until_locked(const struct pw_collector *collector, int6
             continue;
         int64_t silent_ns = atomic_load_explicit(&connection->last_bytes_ns, memory_order_relaxed) +
                             collector->limits.receiving_ns;
-        if (connection->parked) /* that it does not send is our doing */
+        if (connection->parked || connection->check) /* that it does not send is our doing */
             silent_ns = now_ns + collector->limits.receiving_ns;
         if (silent_ns > now_ns && silent_ns > until)
             until = silent_ns;

@@ -3,7 +3,9 @@
  * each worker, whose unguessable path makes every payload belong to exactly one of them.
  *
  * A request is received, checked and answered by the server's thread; it is decoded and aggregated
- * afterwards by the decoder's thread, so that a sender waits as little as possible. What was
+ * afterwards by the decoder's thread, so that a sender waits as little as possible. Bodies over
+ * PW_LIMIT_OTLP_CHECK_HERE_BYTES are checked by a third thread, so that a sender of large ones
+ * makes nobody else wait. What was
  * answered 200 is never lost: when the decoder is behind, requests wait for room, at most
  * PW_LIMIT_OTLP_BUSY_WAIT_MS, and are then answered 503.
  *

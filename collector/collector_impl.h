@@ -1,8 +1,9 @@
 /*
  * What the parts of the collector share. Only files of this folder, and their tests, include it.
  *
- * Two threads of its own: the server's (server.c), which alone talks to libmicrohttpd, and the
- * decoder's (queue.c). They and the caller's meet under one lock, which nobody holds for longer
+ * Three threads of its own: the server's (server.c), which alone talks to libmicrohttpd; the
+ * checker's (checker.c), which has requests with a large body for as long as it checks them; and
+ * the decoder's (queue.c). They and the caller's meet under one lock, which nobody holds for longer
  * than a few list operations. Functions called ..._locked want it held.
  */
 #ifndef PW_COLLECTOR_IMPL_H
@@ -10,15 +11,19 @@
 
 #include <pthread.h>
 #include <stdint.h>
+#include "collector/checker.h"
 #include "collector/collector.h"
 #include "collector/connection.h"
 #include "collector/endpoint.h"
 #include "collector/queue.h"
 #include "collector/server.h"
 
+enum { PW_COLLECTOR_NICE = 10 }; /* checker and decoder: whoever is measured goes first */
+
 /* The bounds that a collector works with: those of core/limits.h, unless a test shortens them. */
 struct pw_collector_limits {
     size_t body_bytes;                     /* of one request, before and after decompression */
+    size_t check_here_bytes;               /* larger bodies are the checker's thread's */
     size_t held_bytes, held_bytes_one;     /* of bodies: of all endpoints, of one */
     unsigned queued_payloads, connections; /* of all */
     size_t queued_bytes_one;               /* of one endpoint, unless it is one payload */
@@ -37,6 +42,7 @@ struct pw_collector {
     pthread_cond_t changed; /* something happened that a flush or a close may wait for */
     struct pw_endpoints endpoints;
     struct pw_connections connections;
+    struct pw_checker checker;
     struct pw_queue queue;
     struct pw_server server;
     struct pw_collector_strays strays;

@@ -2,7 +2,8 @@
  * The open connections of the collector: whose they are, what they are doing, and since when.
  *
  * Written by the server's thread only, under the collector's lock; read by a flush. The server's
- * thread may read without the lock.
+ * thread may read without the lock. Others write, under the lock: `counted` and `cut` (a flush, and
+ * the checker's thread for the request that it has), `check` (the checker's thread).
  */
 #ifndef PW_COLLECTOR_CONNECTION_H
 #define PW_COLLECTOR_CONNECTION_H
@@ -24,6 +25,9 @@ enum pw_connection_state {
     PW_CONNECTION_ENDED, /* shut down by us; libmicrohttpd will notice */
 };
 
+/* In any but the first it is suspended, and its request is the checker's (checker.h). */
+enum pw_check_state { PW_CHECK_NONE, PW_CHECK_WAITING, PW_CHECK_GOING, PW_CHECK_DONE };
+
 struct pw_connection {
     struct MHD_Connection *mhd; /* the server's thread's */
     int fd;                     /* the server's thread's, which alone may shut it down */
@@ -33,6 +37,7 @@ struct pw_connection {
     bool parked;                /* suspended until there is room */
     bool counted;               /* its request is: as taken, late or lost */
     bool cut;                   /* its request is counted as cut off: nothing of it may be taken */
+    enum pw_check_state check;
     enum pw_connection_state state;
     int64_t since_ns;                       /* in this state */
     _Atomic int64_t last_bytes_ns;          /* of its request's body; any thread */
@@ -41,6 +46,7 @@ struct pw_connection {
     TAILQ_ENTRY(pw_connection) link;        /* in the list of its state */
     TAILQ_ENTRY(pw_connection) parked_link; /* in the list of those that are parked */
     TAILQ_ENTRY(pw_connection) leaving_link;
+    TAILQ_ENTRY(pw_connection) check_link; /* in one of the checker's lists */
 };
 TAILQ_HEAD(pw_connection_list, pw_connection);
 

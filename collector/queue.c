@@ -9,8 +9,6 @@
 #include "collector/wire.h"
 #include "core/limits.h"
 
-enum { DECODER_NICE = 10 }; /* whoever is measured goes first */
-
 void pw_received_free(struct pw_received *received)
 {
     if (!received)
@@ -79,7 +77,7 @@ static void *decoder_main(void *argument)
     struct pw_collector *collector = argument;
     struct pw_queue *queue = &collector->queue;
     struct pw_arena arena = PW_ARENA_INIT;
-    setpriority(PRIO_PROCESS, (id_t)gettid(), DECODER_NICE); /* on Linux: of this thread */
+    setpriority(PRIO_PROCESS, (id_t)gettid(), PW_COLLECTOR_NICE); /* on Linux: of this thread */
     pthread_mutex_lock(&collector->lock);
     for (;;) {
         struct pw_received *received = STAILQ_FIRST(&queue->payloads);

@@ -254,13 +254,17 @@ struct pw_request *pw_request_begin(struct pw_collector *collector,
 
 /* The body */
 
+int64_t pw_request_busy_until_ns(struct pw_request *request)
+{
+    if (!request->busy_until_ns)
+        request->busy_until_ns = pw_clock_now_ns() + request->collector->limits.busy_wait_ns;
+    return request->busy_until_ns;
+}
+
 /* False if the time for waiting is over. */
 static bool wait_for_room(struct pw_request *request)
 {
-    int64_t now = pw_clock_now_ns();
-    if (!request->busy_until_ns)
-        request->busy_until_ns = now + request->collector->limits.busy_wait_ns;
-    if (now >= request->busy_until_ns)
+    if (pw_clock_now_ns() >= pw_request_busy_until_ns(request))
         return false;
     pw_server_park(request->collector, request->connection, request->busy_until_ns);
     return true;
@@ -314,13 +318,13 @@ static int64_t unix_now_ns(void)
 }
 
 /* Puts the binary form in the place of a JSON body. */
-static int transcode(struct pw_request *request, struct pw_err *err)
+static int transcode(struct pw_request *request, struct pw_transcoder *transcoder,
+                     struct pw_err *err)
 {
     struct pw_body *body = &request->body;
     PW_STR_AUTO binary = PW_STR_INIT;
-    if (pw_transcode_from_json(request->collector->server.transcoder,
-                               pw_otlp_descriptor(request->signal), (const char *)body->bytes,
-                               body->size, &binary, err))
+    if (pw_transcode_from_json(transcoder, pw_otlp_descriptor(request->signal),
+                               (const char *)body->bytes, body->size, &binary, err))
         return -1;
     size_t size = binary.length;
     char *bytes = pw_str_take(&binary, err);
@@ -333,14 +337,13 @@ static int transcode(struct pw_request *request, struct pw_err *err)
     return 0;
 }
 
-/* Checks the whole body and makes it a payload for the decoder; else the request is refused. */
-static void check(struct pw_request *request)
+void pw_request_check(struct pw_request *request, struct pw_transcoder *transcoder)
 {
     struct pw_err err = PW_ERR_INIT;
     struct pw_body *body = &request->body;
     const ProtobufCMessageDescriptor *descriptor = pw_otlp_descriptor(request->signal);
     size_t need = 0;
-    if ((request->media == PW_MEDIA_JSON && transcode(request, &err)) ||
+    if ((request->media == PW_MEDIA_JSON && transcode(request, transcoder, &err)) ||
         pw_wire_check(descriptor, body->bytes, body->size, &need, &err)) {
         if (err.cls == PW_ERR_MEMORY)
             refuse_memory(request);
@@ -374,12 +377,12 @@ static void check(struct pw_request *request)
 bool pw_request_offer_locked(struct pw_request *request)
 {
     struct pw_connection *connection = request->connection;
-    if (request->verdict != OPEN)
+    if (request->verdict != OPEN || request->status)
         return true;
-    if (!request->received) /* more of the body is to come */
-        return pw_queue_has_room_locked(request->collector, request->endpoint);
     if (connection->cut) {
         request->verdict = CUT;
+    } else if (!request->received) { /* more of the body is to come */
+        return pw_queue_has_room_locked(request->collector, request->endpoint);
     } else if (request->endpoint->closed) {
         pw_endpoint_lose_locked(request->endpoint, PW_LOSS_LATE);
         connection->counted = true;
@@ -398,8 +401,12 @@ bool pw_request_end(struct pw_request *request)
     if (!request->status && !request->received && request->verdict == OPEN) {
         if (judge(request, pw_body_finish(&request->body)))
             return true;
+        if (!request->status && request->body.size > request->collector->limits.check_here_bytes) {
+            pw_server_have_checked(request->collector, request->connection);
+            return true;
+        }
         if (!request->status)
-            check(request);
+            pw_request_check(request, request->collector->server.transcoder);
     }
     if (request->status)
         return reply_error(request);

@@ -39,6 +39,21 @@ static void unpark_locked(struct pw_collector *collector, struct pw_connection *
     MHD_resume_connection(connection->mhd);
 }
 
+/* What is still waiting to be checked need not be. What is just being checked must be waited for,
+ * but nothing of it is taken: a flush does not look at connections that have been ended. */
+static void abandon_check_locked(struct pw_collector *collector, struct pw_connection *connection)
+{
+    if (connection->check == PW_CHECK_NONE)
+        return;
+    if (!connection->counted)
+        pw_endpoint_lose_locked(connection->endpoint, PW_LOSS_CUT_OFF);
+    connection->counted = connection->cut = true;
+    if (!pw_checker_withdraw_locked(collector, connection))
+        return;
+    pw_request_offer_locked(connection->request); /* finds that it is cut */
+    MHD_resume_connection(connection->mhd);
+}
+
 static void end_locked(struct pw_collector *collector, struct pw_connection *connection,
                        int64_t now_ns)
 {
@@ -47,6 +62,7 @@ static void end_locked(struct pw_collector *collector, struct pw_connection *con
     pw_connection_move_locked(collector, connection, PW_CONNECTION_ENDED, now_ns);
     shutdown(connection->fd, SHUT_RDWR);
     unpark_locked(collector, connection);
+    abandon_check_locked(collector, connection);
 }
 
 static void end_expired_locked(struct pw_collector *collector, int64_t now_ns)
@@ -94,14 +110,14 @@ static void nudge_locked(struct pw_collector *collector)
     struct pw_connection *connection;
     for (connection = TAILQ_FIRST(&collector->connections.leaving); connection;
          connection = TAILQ_NEXT(connection, leaving_link))
-        if (!connection->parked && connection->nudges++ < NUDGES)
+        if (!connection->parked && !connection->check && connection->nudges++ < NUDGES)
             shutdown(connection->fd, SHUT_RD);
 }
 
-void pw_server_park(struct pw_collector *collector, struct pw_connection *connection,
-                    int64_t busy_until_ns)
+/* Of a connection that is, or will be, suspended. */
+static void park_locked(struct pw_collector *collector, struct pw_connection *connection,
+                        int64_t busy_until_ns)
 {
-    pthread_mutex_lock(&collector->lock);
     connection->parked = true;
     connection->busy_until_ns = busy_until_ns;
     TAILQ_INSERT_TAIL(&collector->connections.parked, connection, parked_link);
@@ -110,8 +126,36 @@ void pw_server_park(struct pw_collector *collector, struct pw_connection *connec
         collector->server.room_made = true;
         pw_server_wake(collector);
     }
+}
+
+void pw_server_park(struct pw_collector *collector, struct pw_connection *connection,
+                    int64_t busy_until_ns)
+{
+    pthread_mutex_lock(&collector->lock);
+    park_locked(collector, connection, busy_until_ns);
     pthread_mutex_unlock(&collector->lock);
     MHD_suspend_connection(connection->mhd);
+}
+
+void pw_server_have_checked(struct pw_collector *collector, struct pw_connection *connection)
+{
+    pthread_mutex_lock(&collector->lock);
+    pw_checker_put_locked(collector, connection);
+    pthread_mutex_unlock(&collector->lock);
+    MHD_suspend_connection(connection->mhd); /* only this thread resumes it: so not before */
+}
+
+/* What was checked is given to the decoder here, and waits for room without going on in between:
+ * of a sender that has gone libmicrohttpd would not ask again. */
+static void take_checked_locked(struct pw_collector *collector)
+{
+    struct pw_connection *connection;
+    while ((connection = pw_checker_take_back_locked(collector))) {
+        if (pw_request_offer_locked(connection->request))
+            MHD_resume_connection(connection->mhd);
+        else
+            park_locked(collector, connection, pw_request_busy_until_ns(connection->request));
+    }
 }
 
 /* What libmicrohttpd calls */
@@ -326,6 +370,7 @@ static bool follow_orders(struct pw_collector *collector)
     struct pw_server *server = &collector->server;
     int64_t now = pw_clock_now_ns();
     pthread_mutex_lock(&collector->lock);
+    take_checked_locked(collector);
     end_expired_locked(collector, now);
     if (server->cutting)
         cut_marked_locked(collector, now);
@@ -454,6 +499,17 @@ int pw_server_start(struct pw_collector *collector, int listen_fd, struct pw_err
     return 0;
 }
 
+/* libmicrohttpd stops only when no connection is suspended. It asks nothing of them any more. */
+static void resume_all(struct pw_collector *collector)
+{
+    struct pw_connection *connection;
+    pthread_mutex_lock(&collector->lock);
+    while ((connection = pw_checker_take_back_locked(collector)))
+        MHD_resume_connection(connection->mhd);
+    unpark_some_locked(collector, false, INT64_MAX);
+    pthread_mutex_unlock(&collector->lock);
+}
+
 void pw_server_stop(struct pw_collector *collector)
 {
     struct pw_server *server = &collector->server;
@@ -465,10 +521,9 @@ void pw_server_stop(struct pw_collector *collector)
         pthread_join(server->thread, NULL);
         server->threaded = false;
     }
+    pw_checker_stop(collector); /* whose thread may have a request */
     if (server->daemon) {
-        pthread_mutex_lock(&collector->lock);
-        unpark_some_locked(collector, false, INT64_MAX); /* libmicrohttpd stops only without them */
-        pthread_mutex_unlock(&collector->lock);
+        resume_all(collector);
         MHD_stop_daemon(server->daemon);
         server->daemon = NULL;
     }

@@ -4,7 +4,7 @@
  * libmicrohttpd's own thread is not used, because it accepts connections on its own: here accepting
  * one and writing it down are one step under the lock, so that a flush never overlooks a connection
  * between the two. Timers are the thread's too: of requests, of idle connections, of those that
- * wait for room.
+ * wait for room. Others make the thread do what only it may, by pw_server_wake().
  */
 #ifndef PW_COLLECTOR_SERVER_H
 #define PW_COLLECTOR_SERVER_H
@@ -42,11 +42,13 @@ struct pw_server {
 int pw_server_start(struct pw_collector *collector, int listen_fd, struct pw_err *err);
 /* Ends the thread and all connections. Also after a failed or no start. */
 void pw_server_stop(struct pw_collector *collector);
-/* The thread looks at its orders: `stopping`, `room_made`, `cutting`. */
+/* The thread looks at its orders: `stopping`, `room_made`, `cutting`, what has been checked. */
 void pw_server_wake(struct pw_collector *collector);
 /* Suspends a connection until there is room, or the time is over. Server's thread. */
 void pw_server_park(struct pw_collector *collector, struct pw_connection *connection,
                     int64_t busy_until_ns);
+/* Suspends a connection until the checker's thread has checked its request. Server's thread. */
+void pw_server_have_checked(struct pw_collector *collector, struct pw_connection *connection);
 /* Whether connections wait to be accepted. */
 bool pw_server_is_asked(const struct pw_collector *collector);
 

@@ -2,6 +2,7 @@
 #include "collector/json_names.h"
 #include "collector/json_scalar.h"
 #include "collector/transcode.h"
+#include "collector/wire.h"
 #include "core/limits.h"
 
 /* A place in a message: of a field, or of an element of a repeated one. */
@@ -25,22 +26,6 @@ static const void *at_offset(const ProtobufCMessage *message, unsigned offset)
     return (const char *)message + offset;
 }
 
-static size_t size_of(ProtobufCType type)
-{
-    switch (type) {
-    case PROTOBUF_C_TYPE_STRING:
-    case PROTOBUF_C_TYPE_MESSAGE: return sizeof(void *);
-    case PROTOBUF_C_TYPE_BYTES: return sizeof(ProtobufCBinaryData);
-    case PROTOBUF_C_TYPE_INT64:
-    case PROTOBUF_C_TYPE_SINT64:
-    case PROTOBUF_C_TYPE_SFIXED64:
-    case PROTOBUF_C_TYPE_UINT64:
-    case PROTOBUF_C_TYPE_FIXED64:
-    case PROTOBUF_C_TYPE_DOUBLE: return 8;
-    default: return 4;
-    }
-}
-
 static bool is_default(ProtobufCType type, union place place)
 {
     uint64_t bits = 0;
@@ -49,7 +34,7 @@ static bool is_default(ProtobufCType type, union place place)
     case PROTOBUF_C_TYPE_MESSAGE: return !*place.message;
     case PROTOBUF_C_TYPE_BYTES: return place.bytes->len == 0;
     default:
-        memcpy(&bits, place.at, size_of(type)); /* -0.0 is not the default */
+        memcpy(&bits, place.at, pw_otlp_value_bytes(type)); /* -0.0 is not the default */
         return bits == 0;
     }
 }
@@ -104,7 +89,8 @@ static void add_list(struct pw_str *out, const ProtobufCFieldDescriptor *field, 
     for (size_t i = 0; i < count; i++) {
         if (i > 0)
             pw_str_add_char(out, ',');
-        add_value(out, field, (union place){.at = first + i * size_of(field->type)}, depth);
+        add_value(out, field, (union place){.at = first + i * pw_otlp_value_bytes(field->type)},
+                  depth);
     }
     pw_str_add_char(out, ']');
 }

@@ -126,8 +126,7 @@ static ProtobufCWireType wire_type_of(ProtobufCType type)
     }
 }
 
-/* Of one in the array of a repeated field. */
-static size_t element_bytes(ProtobufCType type)
+size_t pw_otlp_value_bytes(ProtobufCType type)
 {
     switch (type) {
     case PROTOBUF_C_TYPE_STRING:
@@ -177,10 +176,10 @@ static int check_packed(struct checker *checker, const ProtobufCFieldDescriptor 
         }
     }
     if (wire_type_of(field->type) != PROTOBUF_C_WIRE_TYPE_VARINT &&
-        size % element_bytes(field->type) != 0)
+        size % pw_otlp_value_bytes(field->type) != 0)
         return refuse(checker, err, "packed numbers do not fill their field");
     checker->at = end;
-    checker->need += count * element_bytes(field->type);
+    checker->need += count * pw_otlp_value_bytes(field->type);
     return 0;
 }
 
@@ -249,7 +248,7 @@ static void count_field(struct checker *checker, struct frame *frame,
     if (!field)
         array_bytes = sizeof(ProtobufCMessageUnknownField);
     else if (field->label == PROTOBUF_C_LABEL_REPEATED)
-        array_bytes = packed ? 0 : element_bytes(field->type);
+        array_bytes = packed ? 0 : pw_otlp_value_bytes(field->type);
     else
         return;
     checker->need += array_bytes + (again ? 0 : PW_ARENA_ALIGN);

@@ -14,6 +14,8 @@
 #include "core/err.h"
 #include "core/telemetry.h"
 
+/* What one value of the type takes in a decoded message, or in the array of a repeated field. */
+size_t pw_otlp_value_bytes(ProtobufCType type);
 /* The export request of a signal: otlp.MetricsRequest, …. */
 const ProtobufCMessageDescriptor *pw_otlp_descriptor(enum pw_signal signal);
 

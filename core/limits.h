@@ -26,7 +26,9 @@ enum {
     PW_LIMIT_OTLP_QUEUED_PAYLOADS = 16384,     /* answered, waiting to be decoded */
     PW_LIMIT_OTLP_QUEUED_BYTES_ONE = 32 << 20, /* of these, of one worker; one may be larger */
     PW_LIMIT_OTLP_DEPTH = 64,                  /* messages within messages, JSON within JSON */
-    PW_LIMIT_OTLP_CONNECTIONS = 1024,
+    /* A body over it, inflated, is checked by a thread that makes nobody else wait. */
+    PW_LIMIT_OTLP_CHECK_HERE_BYTES = 256 << 10,
+    PW_LIMIT_OTLP_CONNECTIONS = 4096,  /* three of each worker, and some */
     PW_LIMIT_OTLP_IDLE_SEC = 60,       /* a connection without any traffic is closed */
     PW_LIMIT_OTLP_REQUEST_SEC = 30,    /* a request, from its first byte to its last */
     PW_LIMIT_OTLP_BUSY_WAIT_MS = 2000, /* a request waits so long for room, then: 503 */

@@ -42,7 +42,7 @@ enum pw_loss {
     PW_LOSS_BUSY,          /* payloads answered 503: no room within the wait */
     PW_LOSS_CUT_OFF,       /* payloads whose sender vanished, was too slow, or that were unfinished
                               when the wait after the worker's end was over */
-    PW_LOSS_LATE,          /* payloads that came after that: decoded, but not in the numbers */
+    PW_LOSS_LATE,          /* payloads that came after that: checked, but not in the numbers */
     PW_LOSS_SERIES_LIMIT,  /* datapoints of series over the limit */
     PW_LOSS_INVALID_POINT, /* datapoints that contradict themselves (bucket counts, temporality), or
                               have too many attributes; spans that end before they start; actions

@@ -8,6 +8,8 @@
 #include "collector/wire.h"
 #include "core/limits.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 enum { DECODED_BYTES_MOST = 64 << 20 };
 
 static const int64_t since_unix_ns = INT64_C(1750000000000000000); /* between those of the seeds */

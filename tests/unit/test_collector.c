@@ -558,7 +558,7 @@ static void test_kept_to_itself(void **state)
         free(status);
     }
     closedir(tasks);
-    assert_int_equal(threads, 2);
+    assert_int_equal(threads, 3);
     stop_collector(&fixture);
 }
 
