@@ -1,6 +1,5 @@
 """`perfwrap collect`: the collector by itself."""
 
-import collections
 import gzip
 import http.client
 import json
@@ -11,6 +10,7 @@ import sys
 import time
 import unittest
 
+import otlp_items
 from otlptest import AGENTS, WORK, OtlpTest, Truth, agent, losses, received
 from pwtest import PERFWRAP, SOURCE_DIR, load_json, parse_json
 
@@ -41,47 +41,47 @@ class Collect(OtlpTest):
         return run
 
     def test_every_captured_payload(self):
-        """Answered as it should be, and all items counted; each accepted one is a line of --out."""
+        """Plain and gzip, with a length and in chunks: the status is right, and what --out keeps of it is exactly
+        what an independent decoder made of it."""
         out = self.dir / "out.jsonl"
         process, url = self.collect("--json", "--out", out)
         host, port, _ = otlp_json.split(url)
-        items, accepted, refused = collections.Counter(), 0, 0
+        accepted, refused = [], 0
         for path in sorted(DATA.glob("*.expect.json")):
-            name = path.name.removesuffix(".expect.json")
-            expected = load_json(path)
-            with self.subTest(payload=name):
-                status = self.send_captured(host, port, name, expected)
-                self.assertEqual(expected.get("status", 200), status)
-                if status == 200:
-                    accepted += 1
-                    items[expected["signal"]] += expected["n"]
-                else:
-                    refused += 1
-        self.assertGreater(accepted, 20)
-        self.assertGreater(refused, 3)
-        run = self.end(process)
-        counts = parse_json(run.out)["telemetry"]
-        self.assertEqual([accepted, items["metrics"], items["traces"], items["logs"]],
-                         [counts["received"][key] for key in
-                          ("payloads", "datapoints", "spans", "log_records")])
+            name, expected = path.name.removesuffix(".expect.json"), load_json(path)
+            for packed in (False, True):
+                for chunked in (False, True):
+                    with self.subTest(payload=name, packed=packed, chunked=chunked):
+                        status = self.send_captured(host, port, name, expected["signal"], packed, chunked)
+                        self.assertEqual(expected.get("status", 200), status)
+                        if status == 200:
+                            accepted.append((name, expected))
+                        refused += status != 200
+        self.assertGreater(len(accepted), 4 * 20)
+        self.assertGreater(refused, 4 * 3)
+        counts = parse_json(self.end(process).out)["telemetry"]
+        self.assertEqual(len(accepted), counts["received"]["payloads"])
+        for key, signal in (("datapoints", "metrics"), ("spans", "traces"), ("log_records", "logs")):
+            self.assertEqual(sum(expected["n"] for _, expected in accepted if expected["signal"] == signal),
+                             counts["received"][key])
         lines = out.read_text(encoding="utf-8").splitlines()
-        self.assertEqual(accepted, len(lines))
-        for line in lines:
-            self.assertLessEqual(set(json.loads(line)), {"resourceMetrics", "resourceSpans", "resourceLogs"})
+        self.assertEqual(len(accepted), len(lines))
+        for (name, expected), line in zip(accepted, lines):
+            with self.subTest(payload=name):
+                self.assertEqual(otlp_items.expected_items(expected["items"]),
+                                 otlp_items.items_of(json.loads(line), expected["signal"]))
 
-    def send_captured(self, host, port, name, expected):
-        """The body as it was captured, and its head's content type and encoding; the status of the reply."""
-        headers = {}
-        for line in (DATA / f"{name}.headers").read_text().splitlines()[1:]:
-            key, _, one = line.partition(":")
-            if key.lower() in ("content-type", "content-encoding"):
-                headers[key] = one.strip()
-        suffix = "json" if name.endswith("_json") else "pb"
-        body = DATA / f"{name}.{suffix}"
-        if headers.get("Content-Encoding") == "gzip":
-            body = DATA / f"{name}.{suffix}.gz"
+    def send_captured(self, host, port, name, signal, packed, chunked):
+        """The body as it was captured, with its content type; the status of the reply."""
+        head = (DATA / f"{name}.headers").read_text().splitlines()[1:]
+        headers = dict(line.split(": ", 1) for line in head if line.lower().startswith("content-type:"))
+        body = (DATA / f"{name}.{'json' if name.endswith('_json') else 'pb'}").read_bytes()
+        if packed:
+            body, headers["Content-Encoding"] = gzip.compress(body), "gzip"
         connection = http.client.HTTPConnection(host, port, timeout=30)
-        connection.request("POST", f"/v1/{expected['signal']}", body.read_bytes(), headers)
+        pieces = (body[at:at + 10000] for at in range(0, len(body), 10000))
+        connection.request("POST", f"/v1/{signal}", pieces if chunked else body, headers,
+                           encode_chunked=chunked)
         reply = connection.getresponse()
         reply.read()
         connection.close()
