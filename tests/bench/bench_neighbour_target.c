@@ -1,8 +1,7 @@
 /*
- * bench_neighbour_target BODY MB_PER_SEC MS: the worker with the id 1 posts the file BODY
- * (OTLP/JSON metrics) to its endpoint at that rate for MS ms; every other one becomes `sleep` for
- * as long, and so shows what such a neighbour does to it. With a rate of 0 the first one only
- * sleeps too.
+ * bench_neighbour_target SECONDS: stands in for `sleep` in one of several workers, and instead of
+ * sleeping posts OTLP/JSON metrics to its endpoint for as long. BENCH_BODY names the file with the
+ * request's body, BENCH_MB_PER_SEC the rate; with a rate of 0 it sleeps.
  *
  * Exit status 1 if it was not answered 200, or did not come to nine tenths of the rate.
  */
@@ -121,16 +120,15 @@ static int post_for(double ms, double bytes_per_ms, const char *path_of_body)
 
 int main(int argc, char **argv)
 {
-    if (argc != 4) {
-        fprintf(stderr, "usage: bench_neighbour_target BODY MB_PER_SEC MS\n");
+    const char *body = getenv("BENCH_BODY"), *rate = getenv("BENCH_MB_PER_SEC");
+    if (argc != 2 || !body || !rate) {
+        fprintf(stderr,
+                "usage: BENCH_BODY=FILE BENCH_MB_PER_SEC=N bench_neighbour_target SECONDS\n");
         return 2;
     }
-    const char *worker = getenv("PERFWRAP_WORKER_ID");
-    double bytes_per_ms = strtod(argv[2], NULL) * 1e3, ms = strtod(argv[3], NULL);
-    if (worker && strcmp(worker, "1") == 0 && bytes_per_ms > 0)
-        return post_for(ms, bytes_per_ms, argv[1]);
-    char seconds[32];
-    snprintf(seconds, sizeof seconds, "%.9g", ms / 1e3);
-    execlp("sleep", "sleep", seconds, (char *)NULL);
-    return fail("sleep");
+    double bytes_per_ms = strtod(rate, NULL) * 1e3, ms = strtod(argv[1], NULL) * 1e3;
+    if (bytes_per_ms > 0)
+        return post_for(ms, bytes_per_ms, body);
+    sleep_ms(ms);
+    return 0;
 }

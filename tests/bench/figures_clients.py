@@ -2,6 +2,7 @@
 import contextlib
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -77,10 +78,15 @@ def codex(bench):
 
 def neighbour(bench):
     """`sleep 0.1` six times, while a seventh worker posts 50 MB/s of OTLP."""
-    program = bench.program("bench_neighbour_target")
+    own = os.path.join(bench.scratch, "bin-1")  # only worker 1 finds another `sleep` there
+    os.makedirs(own, exist_ok=True)
+    shutil.copy(bench.program("bench_neighbour_target"), os.path.join(own, "sleep"))
+    path = f"{bench.scratch}/bin-{{worker_id}}:{os.environ['PATH']}"
 
     def measure(rate):
-        summary = bench.run(["-n", "10", "-w", "1", "-c", "7"], [program, BODY, str(rate), "100"])
+        summary = bench.run(["-n", "10", "-w", "1", "-c", "7", "--worker-env", f"PATH={path}",
+                             "--worker-env", f"BENCH_BODY={BODY}",
+                             "--worker-env", f"BENCH_MB_PER_SEC={rate}"], ["sleep", "0.1"])
         if bool(summary["summary"]["otel_payloads_total"]) != (rate > 0):
             raise BenchError("the neighbour posted, or not, against what was asked")
         return durations(summary, first_worker=2)
