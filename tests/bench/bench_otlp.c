@@ -3,9 +3,10 @@
  *
  *   bench_otlp BODY TYPE CONNECTIONS REQUESTS
  *
- * BODY is a file, TYPE "json" or "protobuf". The senders are threads of a process of their own, so
- * that the CPU time of this one is the collector's alone: HTTP, check, decoding and aggregation.
- * Prints one JSON object: datapoints as the collector counted them, cpu_sec, wall_sec,
+ * BODY is a file of delta metrics, TYPE "json" or "protobuf". It is sent with different times in
+ * turn, for points that are sent again would not be added. The senders are threads of a process of
+ * their own, so that the CPU time of this one is the collector's alone: HTTP, check, decoding and
+ * aggregation. Prints one JSON object: datapoints as the collector counted them, cpu_sec, wall_sec,
  * points_per_cpu_sec, and the resident set after a tenth of the requests and at the end (KiB), for
  * a collector must not grow. Exit status 1 if a request was not answered 200.
  */
@@ -26,15 +27,23 @@
 #include "core/clock.h"
 #include "core/file.h"
 
-enum { CONNECTIONS_MAX = 64, BODY_MAX = 64 << 20, HEAD_MAX = 512 };
+enum {
+    CONNECTIONS_MAX = 64,
+    BODY_MAX = 64 << 20,
+    HEAD_MAX = 512,
+    VARIANTS = 32, /* far more than the points of a series that the collector remembers */
+};
 
 /* What the senders share. */
 struct load {
-    const char *head, *body;
+    const char *head;
+    char *bodies[VARIANTS];
     size_t head_size, body_size;
     uint16_t port;
     long requests; /* of each connection */
-    volatile long *done;
+    struct {
+        long begun, done; /* requests of all connections */
+    } volatile *counts;
 };
 
 static bool write_all(int fd, const char *bytes, size_t size)
@@ -80,10 +89,11 @@ static void *send_all(void *argument)
         return NULL;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     for (long i = 0; i < load->requests; i++) {
+        long variant = __atomic_fetch_add(&load->counts->begun, 1, __ATOMIC_RELAXED) % VARIANTS;
         if (!write_all(fd, load->head, load->head_size) ||
-            !write_all(fd, load->body, load->body_size) || !read_reply(fd))
+            !write_all(fd, load->bodies[variant], load->body_size) || !read_reply(fd))
             break;
-        __atomic_add_fetch(load->done, 1, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&load->counts->done, 1, __ATOMIC_RELAXED);
     }
     close(fd);
     return NULL;
@@ -97,7 +107,7 @@ static int send_from_here(struct load *load, int connections)
             return 1;
     for (int i = 0; i < connections; i++)
         pthread_join(threads[i], NULL);
-    return *load->done == load->requests * connections ? 0 : 1;
+    return load->counts->done == load->requests * connections ? 0 : 1;
 }
 
 static long resident_kb(void)
@@ -117,6 +127,48 @@ static double cpu_sec(void)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
+/* Moves the points' times by `seconds`; returns how many there were. In JSON two digits
+ * of the seconds are replaced, in protobuf fixed64 fields 3 that hold a time of our days are (tag
+ * 0x19). */
+static size_t shift_times(char *body, size_t size, bool is_json, unsigned seconds)
+{
+    static const char member[] = "\"timeUnixNano\": \"";
+    enum { SECONDS_DIGITS = 8, TAG = 0x19 };
+    size_t count = 0;
+    for (char *at = body;
+         is_json && (at = memmem(at, size - (size_t)(at - body), member, sizeof member - 1));
+         count++) {
+        at += sizeof member - 1;
+        at[SECONDS_DIGITS] = (char)('0' + seconds / 10);
+        at[SECONDS_DIGITS + 1] = (char)('0' + seconds % 10);
+    }
+    for (size_t i = 0; !is_json && i + 9 <= size; i++) {
+        uint64_t time;
+        memcpy(&time, body + i + 1, sizeof time);
+        if (body[i] != TAG || time < UINT64_C(1700000000000000000) ||
+            time > UINT64_C(1900000000000000000))
+            continue;
+        time += seconds * (uint64_t)PW_NS_PER_SEC;
+        memcpy(body + i + 1, &time, sizeof time);
+        count++;
+        i += sizeof time;
+    }
+    return count;
+}
+
+static bool make_bodies(struct load *load, const char *body, bool is_json)
+{
+    for (unsigned i = 0; i < VARIANTS; i++) {
+        load->bodies[i] = malloc(load->body_size);
+        if (!load->bodies[i])
+            return false;
+        memcpy(load->bodies[i], body, load->body_size);
+        if (shift_times(load->bodies[i], load->body_size, is_json, i) == 0)
+            return false;
+    }
+    return true;
+}
+
 static int measure(struct pw_collector *collector, struct load *load, int connections)
 {
     struct pw_endpoint *endpoint;
@@ -134,7 +186,7 @@ static int measure(struct pw_collector *collector, struct load *load, int connec
     long early_kb = 0, tenth = load->requests * connections / 10;
     int status = 1;
     while (waitpid(sender, &status, WNOHANG) == 0) {
-        if (early_kb == 0 && __atomic_load_n(load->done, __ATOMIC_RELAXED) >= tenth)
+        if (early_kb == 0 && __atomic_load_n(&load->counts->done, __ATOMIC_RELAXED) >= tenth)
             early_kb = resident_kb();
         usleep(1000); /* nothing waits for this; it only watches */
     }
@@ -147,9 +199,10 @@ static int measure(struct pw_collector *collector, struct load *load, int connec
            "\"points_per_cpu_sec\": %.0f, \"early_rss_kb\": %ld, \"late_rss_kb\": %ld, "
            "\"requests\": %ld}\n",
            (unsigned long long)telemetry.datapoints, cpu, wall, (double)telemetry.datapoints / cpu,
-           early_kb, late_kb, *load->done);
+           early_kb, late_kb, load->counts->done);
+    bool all_added = telemetry.losses[PW_LOSS_REPEATED] == 0;
     pw_telemetry_done(&telemetry);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 && all_added ? 0 : 1;
 }
 
 int main(int argc, char **argv)
@@ -172,17 +225,22 @@ int main(int argc, char **argv)
         fprintf(stderr, "bench_otlp: %s\n", err.message);
         return 1;
     }
-    load.body = body;
+    bool is_json = strcmp(argv[2], "json") == 0;
+    if (!make_bodies(&load, body, is_json)) {
+        fprintf(stderr, "bench_otlp: %s holds no times\n", argv[1]);
+        return 1;
+    }
     load.requests = strtol(argv[4], NULL, 10) / connections;
     load.port = (uint16_t)strtoul(strrchr(pw_collector_url(collector), ':') + 1, NULL, 10);
-    load.done =
-        mmap(NULL, sizeof *load.done, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    load.head_size =
-        (size_t)snprintf(head, sizeof head,
-                         "POST /v1/metrics HTTP/1.1\r\nHost: bench\r\nContent-Type: "
-                         "application/%s\r\nContent-Length: %zu\r\n\r\n",
-                         strcmp(argv[2], "json") == 0 ? "json" : "x-protobuf", load.body_size);
-    int status = load.done == MAP_FAILED ? 1 : measure(collector, &load, connections);
+    load.counts =
+        mmap(NULL, sizeof *load.counts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    load.head_size = (size_t)snprintf(head, sizeof head,
+                                      "POST /v1/metrics HTTP/1.1\r\nHost: bench\r\nContent-Type: "
+                                      "application/%s\r\nContent-Length: %zu\r\n\r\n",
+                                      is_json ? "json" : "x-protobuf", load.body_size);
+    int status = load.counts == MAP_FAILED ? 1 : measure(collector, &load, connections);
+    for (unsigned i = 0; i < VARIANTS; i++)
+        free(load.bodies[i]);
     pw_collector_stop(collector);
     pw_classifier_free(classifier);
     return status;

@@ -15,25 +15,34 @@ POINTS = 182  # in each of the two bodies
 KINDS = ("sum", "gauge", "histogram", "exponentialHistogram")
 
 
-def touch(series, scope, metric, kind, point):
+def touch(series, scope, metric, kind, data, point):
     """The least that a loop over the points can do: look at the value."""
     series[0] = series.get(0, 0) + float(point.get("asInt", point.get("asDouble", point.get("sum", 0))))
 
 
-def aggregate(series, scope, metric, kind, point):
-    """What aggregating is: find the point's series by its identity, and add the point to it."""
-    identity = (scope, metric["name"], metric.get("unit"), kind,
-                tuple(sorted((attribute["key"], *attribute["value"].items())
-                             for attribute in point["attributes"])))
-    buckets = point.get("bucketCounts", ())
-    value = float(point.get("asInt", point.get("asDouble", point.get("sum", 0))))
-    found = series.get(identity)
-    if found is None:
-        series[identity] = [1, value, list(map(int, buckets))]
-    else:
-        found[0] += 1
-        found[1] += value
-        found[2] = [int(a) + int(b) for a, b in zip(found[2], buckets)]
+def attributes_of(attributes):
+    """An attribute set, comparable whatever its order: keys, types and values."""
+    return tuple(sorted((one["key"], *next(iter(one["value"].items()))) for one in attributes))
+
+
+def aggregate(series, scope, metric, kind, data, point):
+    """What the collector does with a point: find its series by all that tells series apart, and add it."""
+    identity = (scope, metric["name"], metric.get("unit"), kind, data.get("aggregationTemporality"),
+                data.get("isMonotonic"), attributes_of(point["attributes"]))
+    stamp = (int(point.get("startTimeUnixNano", 0)), int(point["timeUnixNano"]))
+    found = series.setdefault(identity, {"stamp": None, "points": 0, "count": 0, "sum": 0.0, "buckets": [],
+                                         "min": float("inf"), "max": float("-inf")})
+    found["points"] += 1
+    found["stamp"] = stamp
+    if kind in ("sum", "gauge"):
+        found["sum"] += int(point["asInt"]) if "asInt" in point else float(point["asDouble"])
+        return
+    found["count"] += int(point["count"])
+    found["sum"] += point.get("sum", 0.0)
+    found["min"] = min(found["min"], point.get("min", found["min"]))
+    found["max"] = max(found["max"], point.get("max", found["max"]))
+    counts = [int(count) for count in point.get("bucketCounts", ())]
+    found["buckets"] = [a + b for a, b in zip(found["buckets"], counts)] if found["buckets"] else counts
 
 
 def python_rate(body, do):
@@ -41,13 +50,15 @@ def python_rate(body, do):
     began, points, series = time.process_time(), 0, {}
     while time.process_time() - began < 0.5:
         for resource in json.loads(body)["resourceMetrics"]:
+            owner = attributes_of(resource["resource"]["attributes"])
             for scope in resource["scopeMetrics"]:
-                name = scope.get("scope", {}).get("name")
+                place = (owner, scope["scope"].get("name"), scope["scope"].get("version"))
                 for metric in scope["metrics"]:
                     for kind in KINDS:
-                        for point in metric.get(kind, {}).get("dataPoints", ()):
+                        data = metric.get(kind)
+                        for point in data["dataPoints"] if data else ():
                             points += 1
-                            do(series, name, metric, kind, point)
+                            do(series, place, metric, kind, data, point)
     return [points / (time.process_time() - began)]
 
 
