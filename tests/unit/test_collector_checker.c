@@ -112,8 +112,11 @@ static void add_copies(struct pw_str *out, const struct otlp_sample *sample)
         }
         return;
     }
-    const char *list = strchr(sample->body, '[') + 1, *last = sample->body + sample->size;
-    while (*--last != ']') {}
+    const char *list = memchr(sample->body, '[', sample->size);
+    const char *last = memrchr(sample->body, ']', sample->size);
+    assert_non_null(list);
+    assert_non_null(last);
+    list++;
     pw_str_add(out, start);
     for (int i = 0; i < COPIES; i++) {
         pw_str_add(out, i ? "," : "");
