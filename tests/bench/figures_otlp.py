@@ -1,10 +1,14 @@
 """Figures of the OTLP collector: how fast it takes data in, and whether it grows."""
 import json
 import os
+import sys
 import time
 
 from measure import interleave, mean, run_json
 from row import Row
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "cli"))
+import otlp_items  # noqa: E402
 
 DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data", "otlp")
 BODIES = {"JSON": (os.path.join(DATA, "codex_metrics_json.json"), "json", 3.0),
@@ -12,53 +16,42 @@ BODIES = {"JSON": (os.path.join(DATA, "codex_metrics_json.json"), "json", 3.0),
 POINTS = 182  # in each of the two bodies
 
 
-KINDS = ("sum", "gauge", "histogram", "exponentialHistogram")
+def look(series, body):
+    """The least that a loop over the points can do: look at the values."""
+    points = 0
+    for resource in json.loads(body)["resourceMetrics"]:
+        for scope in resource["scopeMetrics"]:
+            for metric in scope["metrics"]:
+                for kind in otlp_items.DATA_KINDS:
+                    for point in metric.get(kind, {}).get("dataPoints", ()):
+                        points += 1
+                        series[0] = series.get(0, 0) + float(
+                            point.get("asInt", point.get("asDouble", point.get("sum", 0))))
+    return points
 
 
-def touch(series, scope, metric, kind, data, point):
-    """The least that a loop over the points can do: look at the value."""
-    series[0] = series.get(0, 0) + float(point.get("asInt", point.get("asDouble", point.get("sum", 0))))
+def aggregate(series, body):
+    """What the collector does: decode each point, find its series by what tells series apart, add it there."""
+    items = otlp_items.items_of(json.loads(body), "metrics")
+    for item in items:
+        identity = (tuple(sorted(item["resource"].items())), item["scope"], item["name"], item["unit"],
+                    item["kind"], item["temporality"], item["monotonic"],
+                    tuple(sorted(item["attributes"].items())))
+        found = series.setdefault(identity, {"points": 0, "count": 0, "sum": 0.0, "buckets": []})
+        found["points"] += 1
+        found["sum"] += float(item.get("int", item.get("double", item.get("sum", 0))))
+        found["count"] += item.get("count", 0)
+        buckets = item.get("buckets", ())
+        found["buckets"] = ([a + b for a, b in zip(found["buckets"], buckets)] if found["buckets"]
+                            else list(buckets))
+    return len(items)
 
 
-def attributes_of(attributes):
-    """An attribute set, comparable whatever its order: keys, types and values."""
-    return tuple(sorted((one["key"], *next(iter(one["value"].items()))) for one in attributes))
-
-
-def aggregate(series, scope, metric, kind, data, point):
-    """What the collector does with a point: find its series by all that tells series apart, and add it."""
-    identity = (scope, metric["name"], metric.get("unit"), kind, data.get("aggregationTemporality"),
-                data.get("isMonotonic"), attributes_of(point["attributes"]))
-    stamp = (int(point.get("startTimeUnixNano", 0)), int(point["timeUnixNano"]))
-    found = series.setdefault(identity, {"stamp": None, "points": 0, "count": 0, "sum": 0.0, "buckets": [],
-                                         "min": float("inf"), "max": float("-inf")})
-    found["points"] += 1
-    found["stamp"] = stamp
-    if kind in ("sum", "gauge"):
-        found["sum"] += int(point["asInt"]) if "asInt" in point else float(point["asDouble"])
-        return
-    found["count"] += int(point["count"])
-    found["sum"] += point.get("sum", 0.0)
-    found["min"] = min(found["min"], point.get("min", found["min"]))
-    found["max"] = max(found["max"], point.get("max", found["max"]))
-    counts = [int(count) for count in point.get("bucketCounts", ())]
-    found["buckets"] = [a + b for a, b in zip(found["buckets"], counts)] if found["buckets"] else counts
-
-
-def python_rate(body, do):
+def python_rate(body, take):
     """Data points a CPU second of Python's json.loads and a loop over the points."""
     began, points, series = time.process_time(), 0, {}
     while time.process_time() - began < 0.5:
-        for resource in json.loads(body)["resourceMetrics"]:
-            owner = attributes_of(resource["resource"]["attributes"])
-            for scope in resource["scopeMetrics"]:
-                place = (owner, scope["scope"].get("name"), scope["scope"].get("version"))
-                for metric in scope["metrics"]:
-                    for kind in KINDS:
-                        data = metric.get(kind)
-                        for point in data["dataPoints"] if data else ():
-                            points += 1
-                            do(series, place, metric, kind, data, point)
+        points += take(series, body)
     return [points / (time.process_time() - began)]
 
 
@@ -79,7 +72,7 @@ def otlp(bench):
         python, bare, one, eight = interleave(
             4,
             lambda: python_rate(body, aggregate),
-            lambda: python_rate(body, touch),
+            lambda: python_rate(body, look),
             lambda: collector_rate(bench, path, encoding, 1, requests),
             lambda: collector_rate(bench, path, encoding, 8, requests))
         for name, rates in (("1 connection", one), ("8 connections", eight)):
