@@ -132,7 +132,7 @@ const char *pw_collector_url(const struct pw_collector *collector)
     return collector->url;
 }
 
-void pw_collector_strays(struct pw_collector *collector, struct pw_collector_strays *ret_strays)
+void pw_collector_strays(struct pw_collector *collector, struct pw_strays *ret_strays)
 {
     pthread_mutex_lock(&collector->lock);
     *ret_strays = collector->strays;

@@ -59,13 +59,7 @@ void pw_collector_stop(struct pw_collector *collector);
 /* "http://127.0.0.1:40123", with the real port. Borrowed. */
 const char *pw_collector_url(const struct pw_collector *collector);
 
-/* What was refused without belonging to anyone: unknown paths, wrong tokens, connections that were
- * closed because there were too many or because they said nothing for too long. And what belonged
- * to endpoints that had been closed: late payloads, of all of them. */
-struct pw_collector_strays {
-    uint64_t unknown_path, unauthorized, connections_refused, late;
-};
-void pw_collector_strays(struct pw_collector *collector, struct pw_collector_strays *ret_strays);
+void pw_collector_strays(struct pw_collector *collector, struct pw_strays *ret_strays);
 
 /* What came for one worker after its endpoint was closed. */
 struct pw_late {

@@ -45,7 +45,7 @@ struct pw_collector {
     struct pw_checker checker;
     struct pw_queue queue;
     struct pw_server server;
-    struct pw_collector_strays strays;
+    struct pw_strays strays;
 };
 
 /* pw_collector_start() with other limits; NULL: the default ones. */

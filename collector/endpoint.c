@@ -1,11 +1,10 @@
 #include "collector/endpoint.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include "collector/collector_impl.h"
+#include "core/random.h"
 
 enum { FIRST_SLOTS = 64 }; /* a power of two */
 
@@ -29,11 +28,10 @@ void pw_endpoints_done(struct pw_endpoints *table)
 
 static int make_token(char token[PW_TOKEN_LENGTH + 1], struct pw_err *err)
 {
-    unsigned char random[PW_TOKEN_LENGTH / 2];
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) /* getrandom(2): whole */
-        return pw_err_system(err, errno, "get random bytes");
-    for (size_t i = 0; i < sizeof random; i++)
-        snprintf(token + 2 * i, 3, "%02x", random[i]);
+    uint8_t random[PW_TOKEN_LENGTH / 2];
+    if (pw_random_bytes(random, sizeof random, err))
+        return -1;
+    pw_hex(random, sizeof random, token);
     return 0;
 }
 

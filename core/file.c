@@ -44,7 +44,7 @@ static int fail_path(struct pw_err *err, int sys, const char *what, const char *
     return -1;
 }
 
-static int write_all(int fd, const void *bytes, size_t size)
+int pw_fd_write_all(int fd, const void *bytes, size_t size)
 {
     const char *at = bytes;
     while (size > 0) {
@@ -102,7 +102,7 @@ int pw_file_write(const char *path, const void *bytes, size_t size, mode_t mode,
         return -1;
     }
     const char *step = "write";
-    if (write_all(fd, bytes, size) != 0 || flush(fd) != 0) {
+    if (pw_fd_write_all(fd, bytes, size) != 0 || flush(fd) != 0) {
         goto fail;
     }
     step = "close";
@@ -225,7 +225,7 @@ int pw_dir_check_writable(const char *path, struct pw_err *err)
     }
     static const char zeros[CHECK_BYTES];
     int status = 0;
-    if (write_all(fd, zeros, sizeof(zeros)) != 0 || flush(fd) != 0) {
+    if (pw_fd_write_all(fd, zeros, sizeof(zeros)) != 0 || flush(fd) != 0) {
         status = fail_path(err, errno, "write to a file in", path);
     }
     unlink(probe);

@@ -14,6 +14,8 @@
 /* Closes *fd if it is >= 0 and sets it to -1: for PW_FD_AUTO. */
 void pw_fd_done(int *fd);
 #define PW_FD_AUTO __attribute__((cleanup(pw_fd_done))) int
+/* All bytes, whatever pieces write(2) takes; -1 and errno. */
+int pw_fd_write_all(int fd, const void *bytes, size_t size);
 int pw_fd_take(int *fd);                     /* returns *fd and sets it to -1 */
 void pw_free_done(void *pointer_to_pointer); /* free(*(void **)p): for PW_FREE_AUTO */
 #define PW_FREE_AUTO __attribute__((cleanup(pw_free_done)))

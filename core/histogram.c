@@ -5,12 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/limits.h"
-
-static uint64_t plus(uint64_t a, uint64_t b)
-{
-    uint64_t sum;
-    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
-}
+#include "core/saturate.h"
 
 static bool same_bounds(const struct pw_histogram *a, const struct pw_histogram *b)
 {
@@ -101,7 +96,7 @@ static void range_add(struct pw_histogram_range *into, const struct pw_histogram
         if (from->counts[i] > 0) {
             int64_t index = coarser((int64_t)from->offset + (int64_t)i, shift);
             uint64_t *count = &into->counts[index - into->offset];
-            *count = plus(*count, from->counts[i]);
+            *count = pw_add_saturated(*count, from->counts[i]);
         }
     }
 }
@@ -118,7 +113,7 @@ static bool range_fold_zero(struct pw_histogram *histogram, struct pw_histogram_
         if (range->counts[i] == 0) {
             continue;
         }
-        histogram->zero_count = plus(histogram->zero_count, range->counts[i]);
+        histogram->zero_count = pw_add_saturated(histogram->zero_count, range->counts[i]);
         range->counts[i] = 0;
         double upper = fmin(bound_of(index + 1, histogram->scale), DBL_MAX);
         histogram->zero_threshold = fmax(histogram->zero_threshold, upper);
@@ -168,7 +163,7 @@ static int sum_exponential(struct pw_histogram *out, const struct pw_histogram *
     out->scale = (int32_t)scale;
     out->zero_threshold =
         sane_threshold(b ? fmax(a->zero_threshold, b->zero_threshold) : a->zero_threshold);
-    out->zero_count = plus(a->zero_count, b ? b->zero_count : 0);
+    out->zero_count = pw_add_saturated(a->zero_count, b ? b->zero_count : 0);
     if (range_make(&out->positive, &positive, err) != 0 ||
         range_make(&out->negative, &negative, err) != 0) {
         pw_histogram_done(out);
@@ -202,7 +197,7 @@ static int add_exponential(struct pw_histogram *into, const struct pw_histogram 
         range_holds(&into->negative, &from->negative)) {
         range_add(&into->positive, &from->positive, 0);
         range_add(&into->negative, &from->negative, 0);
-        into->zero_count = plus(into->zero_count, from->zero_count);
+        into->zero_count = pw_add_saturated(into->zero_count, from->zero_count);
         return 0;
     }
     struct pw_histogram sum = {0};
@@ -228,7 +223,7 @@ static bool range_covers(const struct pw_histogram *later, const struct pw_histo
         uint64_t count = 0;
         while (i < earlier->count &&
                coarser((int64_t)earlier->offset + (int64_t)i, shift) == index) {
-            count = plus(count, earlier->counts[i++]);
+            count = pw_add_saturated(count, earlier->counts[i++]);
         }
         if (count == 0) {
             continue;
@@ -237,7 +232,7 @@ static bool range_covers(const struct pw_histogram *later, const struct pw_histo
         uint64_t *place = at >= 0 && at < (int64_t)range->count ? &range->counts[at] : NULL;
         if (later->zero_threshold > 0 &&
             bound_of((double)index, later->scale) < later->zero_threshold) {
-            *ret_zero = plus(*ret_zero, count);
+            *ret_zero = pw_add_saturated(*ret_zero, count);
         } else if (!place || *place < count) {
             return false;
         } else if (take) {
@@ -338,13 +333,13 @@ uint64_t pw_histogram_count(const struct pw_histogram *histogram)
 {
     uint64_t count = histogram->zero_count;
     for (size_t i = 0; i < histogram->bucket_count; i++) {
-        count = plus(count, histogram->counts[i]);
+        count = pw_add_saturated(count, histogram->counts[i]);
     }
     for (size_t i = 0; i < histogram->positive.count; i++) {
-        count = plus(count, histogram->positive.counts[i]);
+        count = pw_add_saturated(count, histogram->positive.counts[i]);
     }
     for (size_t i = 0; i < histogram->negative.count; i++) {
-        count = plus(count, histogram->negative.counts[i]);
+        count = pw_add_saturated(count, histogram->negative.counts[i]);
     }
     return count;
 }
@@ -378,7 +373,7 @@ int pw_histogram_add(struct pw_histogram *into, const struct pw_histogram *from,
         return add_exponential(into, from, err);
     }
     for (size_t i = 0; i < into->bucket_count; i++) {
-        into->counts[i] = plus(into->counts[i], from->counts[i]);
+        into->counts[i] = pw_add_saturated(into->counts[i], from->counts[i]);
     }
     return 0;
 }

@@ -97,11 +97,6 @@ struct pw_observer {
     const char *exit_clock; /* "fifo" or "normal": how the exit watcher was scheduled; constant */
 };
 
-/* What the collector refused and that belongs to no worker. */
-struct pw_strays {
-    uint64_t unknown_path, unauthorized, connections_refused;
-};
-
 enum pw_stop {
     PW_STOP_ITERATIONS,     /* all that were asked for */
     PW_STOP_TIME_BUDGET,    /* --max-time-sec */

@@ -150,16 +150,6 @@ static void put_metric(struct builder *builder, json_t *summary, const struct pw
     pw_json_put(parent, leaf, object, &builder->failed);
 }
 
-static json_t *strays_json(const struct pw_strays *strays, bool *failed)
-{
-    json_t *object = json_object();
-    pw_json_put(object, "unknown_path", json_integer((json_int_t)strays->unknown_path), failed);
-    pw_json_put(object, "unauthorized", json_integer((json_int_t)strays->unauthorized), failed);
-    pw_json_put(object, "connections_refused",
-                json_integer((json_int_t)strays->connections_refused), failed);
-    return object;
-}
-
 static const char *const telemetry_blocks[] = {"otel_metrics", "otel_actions", "otel_spans",
                                                "telemetry"};
 enum { TELEMETRY_BLOCKS = sizeof(telemetry_blocks) / sizeof(telemetry_blocks[0]) };
@@ -176,7 +166,7 @@ static void put_telemetry(struct builder *builder, json_t *summary)
         return;
     }
     json_t *counts = pw_telemetry_counts_to_json(telemetry, failed);
-    pw_json_put(counts, "strays", strays_json(&builder->run->strays, failed), failed);
+    pw_json_put(counts, "strays", pw_strays_to_json(&builder->run->strays, failed), failed);
     pw_json_put(summary, "otel_metrics", pw_telemetry_metrics_to_json(telemetry, true, failed),
                 failed);
     pw_json_put(summary, "otel_actions", pw_telemetry_actions_to_json(telemetry, failed), failed);

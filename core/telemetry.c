@@ -1,4 +1,5 @@
 #include "core/telemetry.h"
+#include "core/saturate.h"
 
 const char *pw_signal_name(enum pw_signal signal)
 {
@@ -60,12 +61,6 @@ const char *pw_action_source_name(enum pw_action_source source)
 
 /* --- totals --- */
 
-static uint64_t plus(uint64_t a, uint64_t b)
-{
-    uint64_t sum;
-    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
-}
-
 /* What is known of both; of one alone, that. */
 static struct pw_value known_sum(struct pw_value a, struct pw_value b)
 {
@@ -125,13 +120,13 @@ int pw_otel_total_add(struct pw_otel_total *into, const struct pw_otel_total *fr
     if (pw_histogram_add(&into->histogram, &from->histogram, err) != 0) {
         return -1;
     }
-    into->points = plus(into->points, from->points);
+    into->points = pw_add_saturated(into->points, from->points);
     into->total = known_sum(into->total, from->total);
     join_last(into, from, type);
     into->sum = joined(JOIN_SUM, into->sum, into->count, from->sum, from->count);
     into->min = joined(JOIN_MIN, into->min, into->count, from->min, from->count);
     into->max = joined(JOIN_MAX, into->max, into->count, from->max, from->count);
-    into->count = plus(into->count, from->count);
+    into->count = pw_add_saturated(into->count, from->count);
     enum pw_histogram_kind kind = into->histogram.kind;
     if ((kind == PW_HISTOGRAM_EXPLICIT || kind == PW_HISTOGRAM_EXPONENTIAL) &&
         pw_histogram_count(&into->histogram) != into->count) {
@@ -148,7 +143,7 @@ uint64_t pw_telemetry_family_points(const struct pw_telemetry *telemetry, enum p
     uint64_t points = 0;
     for (size_t i = 0; i < telemetry->metric_count; i++) {
         if (telemetry->metrics[i].families & PW_FAMILY_BIT(family)) {
-            points = plus(points, telemetry->metrics[i].total.points);
+            points = pw_add_saturated(points, telemetry->metrics[i].total.points);
         }
     }
     return points;
@@ -172,7 +167,7 @@ uint64_t pw_telemetry_payloads(const struct pw_telemetry *telemetry)
 {
     uint64_t payloads = 0;
     for (int signal = 0; signal < PW_SIGNAL_COUNT; signal++) {
-        payloads = plus(payloads, telemetry->payloads[signal]);
+        payloads = pw_add_saturated(payloads, telemetry->payloads[signal]);
     }
     return payloads;
 }

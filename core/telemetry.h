@@ -173,6 +173,15 @@ struct pw_telemetry {
     size_t span_name_count;
 };
 
+/* What was refused without belonging to anyone: unknown paths, wrong tokens, connections that were
+ * closed because there were too many or because they said nothing for too long. And what belonged
+ * to endpoints that had been closed: late payloads, of all of them. */
+struct pw_strays {
+    uint64_t unknown_path, unauthorized, connections_refused, late;
+};
+/* New reference: all but `late`, which the telemetry has. NULL only with *failed set. */
+json_t *pw_strays_to_json(const struct pw_strays *strays, bool *failed);
+
 void pw_telemetry_done(struct pw_telemetry *telemetry);
 /* For who fills one: appends an action without values; the pointer is good until the next. NULL and
  * err without memory. At the end, pw_telemetry_sort() brings the lists into their order. */

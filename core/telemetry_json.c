@@ -455,3 +455,13 @@ json_t *pw_telemetry_worker_to_json(const struct pw_telemetry *telemetry,
     pw_json_put(counts, "lost", lost, failed);
     return counts;
 }
+
+json_t *pw_strays_to_json(const struct pw_strays *strays, bool *failed)
+{
+    json_t *object = json_object();
+    pw_json_put(object, "unknown_path", json_integer((json_int_t)strays->unknown_path), failed);
+    pw_json_put(object, "unauthorized", json_integer((json_int_t)strays->unauthorized), failed);
+    pw_json_put(object, "connections_refused",
+                json_integer((json_int_t)strays->connections_refused), failed);
+    return object;
+}

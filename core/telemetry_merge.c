@@ -1,18 +1,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/limits.h"
+#include "core/saturate.h"
 #include "core/telemetry.h"
-
-static uint64_t plus(uint64_t a, uint64_t b)
-{
-    uint64_t sum;
-    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
-}
 
 /* Names that carry ids are new in every iteration: what is merged is bounded as each part is. */
 static void lose(struct pw_telemetry *into, enum pw_loss loss, uint64_t count)
 {
-    into->losses[loss] = plus(into->losses[loss], count);
+    into->losses[loss] = pw_add_saturated(into->losses[loss], count);
 }
 
 /* --- attribute sets --- */
@@ -233,7 +228,7 @@ static int merge_action(struct pw_otel_action *into, const struct pw_otel_action
         pw_otel_total_add(&into->total, &total, PW_OTEL_HISTOGRAM, err) != 0) {
         return -1;
     }
-    into->failures = plus(into->failures, from->failures);
+    into->failures = pw_add_saturated(into->failures, from->failures);
     return 0;
 }
 
@@ -270,7 +265,8 @@ static int merge_actions(struct pw_telemetry *into, const struct pw_telemetry *f
             found = bsearch(action, into->actions, sorted, sizeof(*action), compare_actions);
         }
         if (!found && into->action_count >= (size_t)PW_LIMIT_OTEL_NAMES * PW_ACTION_SOURCE_COUNT) {
-            lose(into, PW_LOSS_NAME_LIMIT, plus(action->durations.count, action->total.count));
+            lose(into, PW_LOSS_NAME_LIMIT,
+                 pw_add_saturated(action->durations.count, action->total.count));
             continue;
         }
         if (!found) {
@@ -298,7 +294,7 @@ static int merge_span(struct pw_otel_span *into, const struct pw_otel_span *from
     if (pw_durations_merge(&into->durations, &from->durations, err) != 0) {
         return -1;
     }
-    into->errors = plus(into->errors, from->errors);
+    into->errors = pw_add_saturated(into->errors, from->errors);
     into->self_ms += from->self_ms;
     return 0;
 }
@@ -382,16 +378,16 @@ int pw_telemetry_merge(struct pw_telemetry *into, const struct pw_telemetry *fro
                        struct pw_err *err)
 {
     for (int signal = 0; signal < PW_SIGNAL_COUNT; signal++) {
-        into->payloads[signal] = plus(into->payloads[signal], from->payloads[signal]);
+        into->payloads[signal] = pw_add_saturated(into->payloads[signal], from->payloads[signal]);
     }
     for (int loss = 0; loss < PW_LOSS_COUNT; loss++) {
-        into->losses[loss] = plus(into->losses[loss], from->losses[loss]);
+        into->losses[loss] = pw_add_saturated(into->losses[loss], from->losses[loss]);
     }
-    into->bytes = plus(into->bytes, from->bytes);
-    into->datapoints = plus(into->datapoints, from->datapoints);
-    into->spans = plus(into->spans, from->spans);
-    into->log_records = plus(into->log_records, from->log_records);
-    into->joined_spans = plus(into->joined_spans, from->joined_spans);
+    into->bytes = pw_add_saturated(into->bytes, from->bytes);
+    into->datapoints = pw_add_saturated(into->datapoints, from->datapoints);
+    into->spans = pw_add_saturated(into->spans, from->spans);
+    into->log_records = pw_add_saturated(into->log_records, from->log_records);
+    into->joined_spans = pw_add_saturated(into->joined_spans, from->joined_spans);
     bool failed = merge_metrics(into, from, err) != 0 || merge_actions(into, from, err) != 0 ||
                   merge_spans(into, from, err) != 0;
     pw_telemetry_sort(into);

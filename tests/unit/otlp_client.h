@@ -299,9 +299,9 @@ static inline uint64_t peek_loss(struct pw_endpoint *endpoint, enum pw_loss loss
     return count;
 }
 
-static inline struct pw_collector_strays strays_of(const struct fixture *fixture)
+static inline struct pw_strays strays_of(const struct fixture *fixture)
 {
-    struct pw_collector_strays strays;
+    struct pw_strays strays;
     pw_collector_strays(fixture->collector, &strays);
     return strays;
 }

@@ -393,7 +393,7 @@ static void test_many_connections(void **state)
     }
     assert_int_equal(post_on(steady, &good).status, 200);
     assert_int_equal(post_once(&good).status, 200); /* so all before it have been accepted */
-    struct pw_collector_strays strays = strays_of(&fixture);
+    struct pw_strays strays = strays_of(&fixture);
     assert_true(strays.connections_refused >= FLOOD - LIMIT);
     assert_true(strays.connections_refused <= FLOOD);
     for (int i = 0; i < FLOOD; i++) {

@@ -94,24 +94,6 @@ struct store {
     struct pw_err err;
 };
 
-static int write_line(struct store *store)
-{
-    const char *bytes = store->line.text;
-    size_t left = store->line.length;
-    while (left > 0) {
-        ssize_t written = write(store->fd, bytes, left);
-        if (written < 0 && errno == EINTR) {
-            continue;
-        }
-        if (written < 0) {
-            return errno;
-        }
-        bytes += written;
-        left -= (size_t)written;
-    }
-    return 0;
-}
-
 static void keep_failure(struct store *store, int sys)
 {
     pthread_mutex_lock(&store->lock);
@@ -143,9 +125,10 @@ static void take_payload(void *context, const struct pw_payload *payload)
     pw_str_clear(&store->line);
     pw_transcode_to_json(payload->request, &store->line);
     pw_str_add_char(&store->line, '\n');
-    int sys = store->line.failed ? ENOMEM : write_line(store);
-    if (sys != 0) {
-        keep_failure(store, sys);
+    if (store->line.failed) {
+        keep_failure(store, ENOMEM);
+    } else if (pw_fd_write_all(store->fd, store->line.text, store->line.length) != 0) {
+        keep_failure(store, errno);
     }
 }
 
@@ -188,18 +171,13 @@ static void wait_for_end(double duration_sec, int signal_fd, int failure_fd)
     }
 }
 
-static json_t *document_of(const struct pw_telemetry *telemetry,
-                           const struct pw_collector_strays *strays, struct pw_err *err)
+static json_t *document_of(const struct pw_telemetry *telemetry, const struct pw_strays *strays,
+                           struct pw_err *err)
 {
     bool failed = false;
     json_t *root = json_object();
-    json_t *stray = json_object();
-    pw_json_put(stray, "unknown_path", json_integer((json_int_t)strays->unknown_path), &failed);
-    pw_json_put(stray, "unauthorized", json_integer((json_int_t)strays->unauthorized), &failed);
-    pw_json_put(stray, "connections_refused", json_integer((json_int_t)strays->connections_refused),
-                &failed);
     pw_json_put(root, "telemetry", pw_telemetry_counts_to_json(telemetry, &failed), &failed);
-    pw_json_put(root, "strays", stray, &failed);
+    pw_json_put(root, "strays", pw_strays_to_json(strays, &failed), &failed);
     pw_json_put(root, "otel_metrics", pw_telemetry_metrics_to_json(telemetry, true, &failed),
                 &failed);
     pw_json_put(root, "otel_actions", pw_telemetry_actions_to_json(telemetry, &failed), &failed);
@@ -213,7 +191,7 @@ static json_t *document_of(const struct pw_telemetry *telemetry,
 }
 
 static int print_end(const struct collect_options *given, const struct pw_telemetry *telemetry,
-                     const struct pw_collector_strays *strays)
+                     const struct pw_strays *strays)
 {
     struct pw_err err = PW_ERR_INIT;
     PW_STR_AUTO text = PW_STR_INIT;
@@ -240,7 +218,7 @@ static int collect(const struct collect_options *given, const struct pw_classifi
     struct pw_collector *collector = NULL;
     struct pw_endpoint *endpoint = NULL;
     struct pw_telemetry telemetry = {0};
-    struct pw_collector_strays strays = {0};
+    struct pw_strays strays = {0};
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     const struct pw_collector_options listening = {.listen = given->listen,

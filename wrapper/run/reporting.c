@@ -1,39 +1,25 @@
 #include "wrapper/run/reporting.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 #include "core/clock.h"
 #include "core/limits.h"
+#include "core/random.h"
 
 /* The clock of a worker's first point may be read a little before ours, by rounding. */
 #define CLOCK_SLACK_NS PW_NS_PER_MS
-
-static int random_bytes(void *bytes, size_t count, struct pw_err *err)
-{
-    if (getrandom(bytes, count, 0) == (ssize_t)count)
-        return 0;
-    return pw_err_system(err, errno, "get random bytes");
-}
-
-static void to_hex(const uint8_t *bytes, size_t count, char *ret_text)
-{
-    for (size_t i = 0; i < count; i++)
-        snprintf(ret_text + 2 * i, 3, "%02x", bytes[i]);
-}
 
 /* A random UUID: RFC 9562, version 4. */
 static int make_run_id(char ret_text[PW_UUID_TEXT], struct pw_err *err)
 {
     uint8_t bytes[16];
     char hex[33];
-    if (random_bytes(bytes, sizeof bytes, err))
+    if (pw_random_bytes(bytes, sizeof bytes, err))
         return -1;
     bytes[6] = (uint8_t)((bytes[6] & 0x0f) | 0x40);
     bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80);
-    to_hex(bytes, sizeof bytes, hex);
+    pw_hex(bytes, sizeof bytes, hex);
     snprintf(ret_text, PW_UUID_TEXT, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16,
              hex + 20);
     return 0;
@@ -46,9 +32,9 @@ static int start_collector(struct pw_reporting *reporting, struct pw_err *err)
     if (pw_classifier_new(&plan->classifier, &reporting->classifier, err))
         return -1;
     if (plan->collector_listen) { /* beyond this machine a path alone is no protection */
-        if (random_bytes(token, sizeof token, err))
+        if (pw_random_bytes(token, sizeof token, err))
             return -1;
-        to_hex(token, sizeof token, reporting->bearer);
+        pw_hex(token, sizeof token, reporting->bearer);
     }
     const struct pw_collector_options options = {
         .listen = plan->collector_listen,
@@ -78,11 +64,7 @@ static void take_late(void *context, const struct pw_late *late)
 void pw_reporting_close(struct pw_reporting *reporting, struct pw_run_record *run)
 {
     if (reporting->collector && run) {
-        struct pw_collector_strays strays;
-        pw_collector_strays(reporting->collector, &strays);
-        run->strays.unknown_path = strays.unknown_path;
-        run->strays.unauthorized = strays.unauthorized;
-        run->strays.connections_refused = strays.connections_refused;
+        pw_collector_strays(reporting->collector, &run->strays);
         pw_collector_each_late(reporting->collector, take_late, run);
     }
     pw_collector_stop(reporting->collector);
@@ -100,10 +82,11 @@ int pw_reporter_open(const struct pw_reporting *reporting, struct pw_reporter *r
     facts->run_id = reporting->run_id;
     if (reporting->plan->otlp_mode == PW_OTLP_OFF)
         return 0;
-    if (random_bytes(trace_id, sizeof trace_id, err) || random_bytes(span_id, sizeof span_id, err))
+    if (pw_random_bytes(trace_id, sizeof trace_id, err) ||
+        pw_random_bytes(span_id, sizeof span_id, err))
         return -1;
-    to_hex(trace_id, sizeof trace_id, reporter->trace_id);
-    to_hex(span_id, sizeof span_id, reporter->span_id);
+    pw_hex(trace_id, sizeof trace_id, reporter->trace_id);
+    pw_hex(span_id, sizeof span_id, reporter->span_id);
     facts->trace_id = reporter->trace_id;
     facts->span_id = reporter->span_id;
     facts->endpoint = reporting->plan->otlp_url;
