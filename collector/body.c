@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "collector/collector_impl.h"
-#include "collector/json_reader.h"
+#include "core/json_reader.h"
 
 enum {
     FIRST_BYTES = 16 << 10,            /* when the length is not known */

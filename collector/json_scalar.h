@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "collector/json_reader.h"
+#include "core/json_reader.h"
 #include "core/str.h"
 
 /* `value` itself if it is a number, *scratch for a string that holds one, else NULL. What comes

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "collector/json_reader.h"
+#include "core/json_reader.h"
 #include "collector/json_scalar.h"
 #include "collector/transcode.h"
 #include "collector/transcode_schema.h"

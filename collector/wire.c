@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "collector/arena.h"
-#include "collector/json_reader.h"
+#include "core/json_reader.h"
 #include "core/limits.h"
 
 enum {

@@ -18,6 +18,14 @@ enum {
     PW_LIMIT_OPTION_LIST = 256,          /* values of an option that may be repeated */
     PW_LIMIT_TEMPLATE_BYTES = 1 << 20,   /* a file that is the template of a worker's file */
 
+    PW_LIMIT_INPUT_FILES = 200000,          /* summaries of one call */
+    PW_LIMIT_EXPRESSION_BYTES = 4096,       /* one bound, as typed */
+    PW_LIMIT_PROFILE_BYTES = 1 << 20,       /* a profile file */
+    PW_LIMIT_PROFILE_BOUNDS = 1000,         /* of one profile, with what it extends */
+    PW_LIMIT_PROFILE_EXTENDS = 8,           /* profiles behind one another */
+    PW_LIMIT_INDEX_CACHE_BYTES = 256 << 20, /* the cache of an index */
+    PW_LIMIT_TRACK_BYTES = 16 << 20,        /* a tracking table */
+
     /* OTLP, as it comes in */
     PW_LIMIT_OTLP_BODY_BYTES = 64 << 20,       /* of one request, before and after decompression */
     PW_LIMIT_OTLP_DECODED_BYTES = 512 << 20,   /* memory that one decoded request may take */

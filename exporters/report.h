@@ -7,7 +7,7 @@
 #define PW_EXPORTERS_REPORT_H
 
 #include "core/summary.h"
-#include "exporters/document.h"
+#include "core/document.h"
 
 enum {
     PW_REPORT_ITERATIONS_MAX = 1000, /* rows of the table of iterations; the rest is counted */

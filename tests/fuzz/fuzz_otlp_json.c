@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "collector/arena.h"
-#include "collector/json_reader.h"
+#include "core/json_reader.h"
 #include "collector/transcode.h"
 #include "collector/wire.h"
 

@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 #include <otlp.pb-c.h>
-#include "collector/json_reader.h"
+#include "core/json_reader.h"
 #include "collector/transcode.h"
 #include "collector/window.h"
 #include "collector/wire.h"

@@ -4,7 +4,7 @@
 
 #include <glob.h>
 #include <jansson.h>
-#include "collector/json_reader.h"
+#include "core/json_reader.h"
 #include "collector/wire.h"
 #include "core/limits.h"
 #include "core/str.h"

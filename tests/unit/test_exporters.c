@@ -12,7 +12,7 @@
 #include "core/json.h"
 #include "core/record.h"
 #include "core/summary.h"
-#include "exporters/document.h"
+#include "core/document.h"
 #include "exporters/exporter.h"
 #include "exporters/report.h"
 

@@ -1,4 +1,4 @@
-#include "collector/json_reader.h"
+#include "core/json_reader.h"
 
 #include <glob.h>
 #include <math.h>

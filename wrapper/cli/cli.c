@@ -127,20 +127,23 @@ bool pw_cli_may_color(int fd)
 static int parse(const struct pw_command *command, int argc, char *const *argv, void *target,
                  struct pw_parsed *ret_parsed, struct pw_err *err)
 {
-    struct pw_parsed parsed;
+    PW_PARSED_AUTO parsed = {0};
     if (pw_options_parse(command->options, argc, argv, target, &parsed, err) != 0) {
         return -1;
     }
     int word = parsed.rest >= 0 ? parsed.rest : parsed.stray;
     while (!parsed.stopped && word >= 0 && word < argc &&
            parsed.operand_count < command->options->operands) {
-        parsed.operands[parsed.operand_count++] = argv[word++]; /* behind `--` */
+        if (pw_parsed_add_operand(&parsed, (size_t)argc, argv[word++], err) != 0) {
+            return -1; /* behind `--` */
+        }
     }
     if (!parsed.stopped && word >= 0 && word < argc) {
         pw_err_set(err, PW_ERR_USAGE, "unexpected word `%s`", argv[word]);
         return pw_err_remedy(err, "usage: perfwrap %s", command->usage);
     }
     *ret_parsed = parsed;
+    parsed.operands = NULL;
     return 0;
 }
 

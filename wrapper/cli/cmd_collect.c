@@ -252,7 +252,7 @@ static int collect(const struct collect_options *given, const struct pw_classifi
 int pw_cmd_collect(const struct pw_command *command, int argc, char *const *argv)
 {
     struct collect_options given;
-    struct pw_parsed parsed;
+    PW_PARSED_AUTO parsed = {0};
     struct pw_err err = PW_ERR_INIT;
     struct pw_classifier *classifier = NULL;
     struct store store;

@@ -37,7 +37,7 @@ const struct pw_option_set pw_help_option_set = {.options = options,
 int pw_cmd_help(const struct pw_command *command, int argc, char *const *argv)
 {
     struct help_options given;
-    struct pw_parsed parsed;
+    PW_PARSED_AUTO parsed = {0};
     struct pw_err err = PW_ERR_INIT;
     PW_STR_AUTO text = PW_STR_INIT;
     int status;

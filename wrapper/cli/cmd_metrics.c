@@ -2,9 +2,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include "core/document.h"
 #include "core/json.h"
 #include "core/summary.h"
-#include "exporters/document.h"
 #include "exporters/report.h"
 #include "wrapper/cli/command.h"
 
@@ -88,7 +88,7 @@ const struct pw_option_set pw_metrics_option_set = {.options = options,
 int pw_cmd_metrics(const struct pw_command *command, int argc, char *const *argv)
 {
     struct metrics_options given;
-    struct pw_parsed parsed;
+    PW_PARSED_AUTO parsed = {0};
     struct pw_err err = PW_ERR_INIT;
     PW_STR_AUTO text = PW_STR_INIT;
     int status;

@@ -81,7 +81,7 @@ static int render(const struct show_options *given, const char *path, struct pw_
 int pw_cmd_show(const struct pw_command *command, int argc, char *const *argv)
 {
     struct show_options given;
-    struct pw_parsed parsed;
+    PW_PARSED_AUTO parsed = {0};
     struct pw_err err = PW_ERR_INIT;
     PW_STR_AUTO text = PW_STR_INIT;
     int status;

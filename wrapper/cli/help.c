@@ -5,8 +5,12 @@
 
 const struct pw_exit_status pw_exit_statuses[PW_EXIT_STATUS_COUNT] = {
     {"0", "all workers of the measured iterations succeeded"},
-    {"1", "a worker failed or timed out; the summary is complete (see --ignore-failure)"},
+    {"1",
+     "a worker failed or timed out; the summary is complete (see --ignore-failure); or a bound "
+     "is not kept (check, --sla), or B is slower (compare and ab with --fail-on)"},
     {"2", "the command line, or a file given on it, is unusable"},
+    {"3", "a bound cannot be decided or has no data, where that is told apart (--tell-apart, "
+          "--decide ci); a broken file among others (index --strict)"},
     {"125", "perfwrap itself failed, or a hook did"},
     {"126", "the command was found but cannot be executed"},
     {"127", "the command was not found"},

@@ -10,6 +10,7 @@ enum pw_exit {
     PW_EXIT_OK = 0,
     PW_EXIT_WORKER_FAILED = 1,
     PW_EXIT_USAGE = 2,
+    PW_EXIT_UNDECIDED = 3,
     PW_EXIT_FAILED = 125,
     PW_EXIT_NOT_EXECUTABLE = 126,
     PW_EXIT_NOT_FOUND = 127,
@@ -19,7 +20,7 @@ struct pw_exit_status {
     const char *status; /* "125", "128+N" */
     const char *meaning;
 };
-enum { PW_EXIT_STATUS_COUNT = 7 };
+enum { PW_EXIT_STATUS_COUNT = 8 };
 extern const struct pw_exit_status pw_exit_statuses[PW_EXIT_STATUS_COUNT];
 
 /* All about one subcommand. That of `run` is perfwrap's general help. */

@@ -269,6 +269,26 @@ static int take_short(struct reader *reader, const char *letters, struct pw_err 
     return 0;
 }
 
+int pw_parsed_add_operand(struct pw_parsed *parsed, size_t most, const char *word,
+                          struct pw_err *err)
+{
+    if (!parsed->operands) {
+        parsed->operands = calloc(most, sizeof(*parsed->operands));
+    }
+    if (!parsed->operands) {
+        return pw_err_memory(err);
+    }
+    parsed->operands[parsed->operand_count++] = word;
+    return 0;
+}
+
+void pw_parsed_done(struct pw_parsed *parsed)
+{
+    free(parsed->operands);
+    parsed->operands = NULL;
+    parsed->operand_count = 0;
+}
+
 int pw_options_parse(const struct pw_option_set *set, int argc, char *const *argv, void *target,
                      struct pw_parsed *ret_parsed, struct pw_err *err)
 {
@@ -292,13 +312,14 @@ int pw_options_parse(const struct pw_option_set *set, int argc, char *const *arg
                 parsed.stray = reader.at;
                 break;
             }
-            parsed.operands[parsed.operand_count++] = word;
+            failed = pw_parsed_add_operand(&parsed, (size_t)argc, word, err);
         } else if (word[1] == '-') {
             failed = take_long(&reader, word + 2, err);
         } else {
             failed = take_short(&reader, word + 1, err);
         }
         if (failed) {
+            pw_parsed_done(&parsed);
             return -1;
         }
     }

@@ -14,6 +14,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "core/err.h"
 #include "core/limits.h"
 
@@ -67,27 +68,34 @@ struct pw_option {
         .offset = offsetof(struct target, help), .help = "Show this help."    \
     }
 
-enum { PW_OPTIONS_MAX = 64, PW_OPERANDS_MAX = 1 };
+enum { PW_OPTIONS_MAX = 96 };
+#define PW_OPERANDS_ANY SIZE_MAX
 
 struct pw_option_set {
     const struct pw_option *options;
     size_t count;              /* at most PW_OPTIONS_MAX */
     const char *const *groups; /* their headings */
     size_t group_count;
-    unsigned operands; /* words that are no options and are taken: at most PW_OPERANDS_MAX */
+    size_t operands; /* how many words that are no options are taken */
 };
 
 struct pw_parsed {
-    const char *operands[PW_OPERANDS_MAX];
-    unsigned operand_count;
+    const char **operands; /* the words themselves are borrowed */
+    size_t operand_count;
     int rest;     /* index of the first word after `--`; -1: there was no `--` */
     int stray;    /* index of the first word that is neither; -1: none. Nothing after it is read. */
     bool stopped; /* by an option with `stops` */
     bool given[PW_OPTIONS_MAX]; /* which options were there, by their index in the set */
 };
+/* Adds one of at most `most` words: the same `most` at each call. */
+int pw_parsed_add_operand(struct pw_parsed *parsed, size_t most, const char *word,
+                          struct pw_err *err);
+void pw_parsed_done(struct pw_parsed *parsed);
+#define PW_PARSED_AUTO __attribute__((cleanup(pw_parsed_done))) struct pw_parsed
 
-/* Fills `target` with the defaults, then reads argv[0] … argv[argc - 1]. Errors: PW_ERR_USAGE, with
- * the nearest name or the allowed range as remedy. */
+/* Fills `target` with the defaults, then reads argv[0] … argv[argc - 1]. *ret_parsed is to be ended
+ * with pw_parsed_done(), unless this fails. Errors: PW_ERR_USAGE, with the nearest name or the
+ * allowed range as remedy; PW_ERR_MEMORY. */
 int pw_options_parse(const struct pw_option_set *set, int argc, char *const *argv, void *target,
                      struct pw_parsed *ret_parsed, struct pw_err *err);
 /* The options of the set that change the measurement, by their `profile_key`, in table order. New

@@ -7,8 +7,8 @@
  * a bound) between them. Texts are borrowed from it until the document is closed. Threads: one at a
  * time.
  */
-#ifndef PW_COLLECTOR_JSON_READER_H
-#define PW_COLLECTOR_JSON_READER_H
+#ifndef PW_CORE_JSON_READER_H
+#define PW_CORE_JSON_READER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-#include "exporters/document.h"
+#include "core/document.h"
 
 #include <stdarg.h>
 #include <stdio.h>

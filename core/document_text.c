@@ -1,5 +1,5 @@
 /* A document as aligned text for a terminal, with or without colour (ECMA-48 SGR sequences). */
-#include "exporters/document.h"
+#include "core/document.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* A document as GitHub-flavoured Markdown. */
-#include "exporters/document.h"
+#include "core/document.h"
 
 #include <string.h>
 

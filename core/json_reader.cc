@@ -1,4 +1,4 @@
-#include "collector/json_reader.h"
+#include "core/json_reader.h"
 
 /* Without its throwing half: nothing here throws, every allocation is checked. */
 #define SIMDJSON_EXCEPTIONS 0

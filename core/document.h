@@ -9,8 +9,8 @@
  * line or process name can move a cursor or break a table. Memory failure is sticky (`failed`) and
  * is told when the document is rendered. Threads: one at a time.
  */
-#ifndef PW_EXPORTERS_DOCUMENT_H
-#define PW_EXPORTERS_DOCUMENT_H
+#ifndef PW_CORE_DOCUMENT_H
+#define PW_CORE_DOCUMENT_H
 
 #include <stdbool.h>
 #include <stddef.h>

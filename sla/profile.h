@@ -1,0 +1,56 @@
+/*
+ * SLA profiles: named lists of bounds, from a JSON file or from those that perfwrap carries.
+ *
+ *   {"name": "cold", "extends": "base.json", "min_samples": 5,
+ *    "thresholds": ["failed_runs_total <= 0",
+ *                   {"bound": "latency_ms p(95) <= 1000", "label": "latency_p95_ms",
+ *                    "when": ["worker_step_timings_ms"], "missing": "fail",
+ *                    "on_noise": "inconclusive", "severity": "error", "min_samples": 20}]}
+ *
+ * `extends`: a profile that perfwrap carries, or a file beside this one (at most
+ * PW_LIMIT_PROFILE_EXTENDS deep, no circle); this one's thresholds override its (as
+ * pw_bounds_override()). `when`: the bound applies only if all hold; each is a dotted name of a
+ * block of `summary` (holds: it is there and, in a file of perfwrap's own, some number is in it) or
+ * a bound without a baseline (holds: its number is there and keeps it).
+ * schemas/sla-profile.schema.json.
+ *
+ * Strict: unknown or duplicate keys, wrong types, bad expressions, two bounds of one profile that
+ * cannot both hold: PW_ERR_INPUT, "`FILE`: line L, column C: …". Threads: no state.
+ */
+#ifndef PW_SLA_PROFILE_H
+#define PW_SLA_PROFILE_H
+
+#include <jansson.h>
+#include "core/err.h"
+#include "sla/bound.h"
+
+struct pw_profile {
+    char *name;
+    struct pw_bounds bounds; /* with those that it extends, in the order of reports */
+};
+
+/* `name_or_path`: a name without a slash that perfwrap carries, else a file. */
+int pw_profile_load(const char *name_or_path, struct pw_profile *ret_profile, struct pw_err *err);
+/* From text, as if it were the file `path` (for messages, and for `extends`). */
+int pw_profile_parse(const char *text, size_t size, const char *path,
+                     struct pw_profile *ret_profile, struct pw_err *err);
+void pw_profile_done(struct pw_profile *profile);
+
+/* The profiles that perfwrap carries: cold, throughput, exec, streaming. */
+struct pw_named_profile {
+    const char *name;
+    const char *text; /* JSON, NUL-terminated */
+    size_t size;      /* without the NUL */
+};
+enum { PW_NAMED_PROFILE_COUNT = 4 };
+extern const struct pw_named_profile pw_named_profiles[PW_NAMED_PROFILE_COUNT];
+const struct pw_named_profile *pw_named_profile_find(const char *name);
+
+/* Refuses bounds on one number that no value can keep ("latency_ms mean<=5" and "latency_ms
+ * mean>=6"), limits in terms of a baseline aside. PW_ERR_USAGE, naming both. */
+int pw_bounds_check_possible(const struct pw_bounds *bounds, struct pw_err *err);
+
+/* The JSON Schema (draft 2020-12) of profile files. New reference; NULL and err. */
+json_t *pw_profile_schema(struct pw_err *err);
+
+#endif
