@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/json_reader.h"
 #include "collector/json_scalar.h"
 #include "collector/transcode.h"
 #include "collector/transcode_schema.h"
+#include "core/json_reader.h"
 #include "core/limits.h"
 
 enum {

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+enum { SETTLED_PART = 16 }; /* of a tick */
+
 static int64_t read_clock_ns(clockid_t clock)
 {
     struct timespec now = {0};
@@ -17,6 +19,26 @@ int64_t pw_clock_now_ns(void)
 int64_t pw_clock_thread_cpu_ns(void)
 {
     return read_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+int64_t pw_clock_tick_ns(void)
+{
+    struct timespec tick = {.tv_nsec = 1};
+    clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+    return tick.tv_sec * PW_NS_PER_SEC + tick.tv_nsec;
+}
+
+int64_t pw_clock_tick_before_ns(int64_t at_ns, int64_t tick_ns)
+{
+    at_ns -= tick_ns / SETTLED_PART;
+    return at_ns - at_ns % tick_ns;
+}
+
+int64_t pw_clock_behind_tick_ns(int64_t at_ns, int64_t tick_ns)
+{
+    int64_t behind_ns = 2 * (tick_ns / SETTLED_PART);
+    at_ns -= behind_ns;
+    return at_ns - at_ns % tick_ns + behind_ns;
 }
 
 double pw_ns_to_ms(int64_t ns)

@@ -16,6 +16,15 @@
 int64_t pw_clock_now_ns(void);
 /* CPU time that the calling thread has used, in ns (CLOCK_THREAD_CPUTIME_ID). */
 int64_t pw_clock_thread_cpu_ns(void);
+/* How far apart the kernel's ticks are, 1/HZ s: the resolution of CLOCK_MONOTONIC_COARSE
+ * (clock_getres(2)). */
+int64_t pw_clock_tick_ns(void);
+/* The last tick before `at_ns` that all CPUs have surely dealt with by then: a sixteenth of a tick
+ * is allowed for that. Ticks are at whole multiples of their distance on CLOCK_MONOTONIC (Linux
+ * 6.4, and the stable releases that have "tick/common: Align tick period with the HZ tick"). */
+int64_t pw_clock_tick_before_ns(int64_t at_ns, int64_t tick_ns);
+/* The latest moment, not after `at_ns`, that is a little behind a tick. */
+int64_t pw_clock_behind_tick_ns(int64_t at_ns, int64_t tick_ns);
 double pw_ns_to_ms(int64_t ns);
 double pw_ns_to_sec(int64_t ns);
 int64_t pw_ms_to_ns(double ms);

@@ -3,13 +3,12 @@
  * bound. Plain functions of finite values; no state, any thread.
  *
  * An end that so few values cannot give is infinite: five values say nothing about how large a 95th
- * percentile may be. PW_ERR_INPUT for a value that is not finite.
+ * percentile may be. Of values that are not all finite both ends are infinite.
  */
 #ifndef PW_CORE_INTERVAL_H
 #define PW_CORE_INTERVAL_H
 
 #include <stddef.h>
-#include "core/err.h"
 
 struct pw_interval {
     double low, high; /* may be -INFINITY and INFINITY */
@@ -29,6 +28,7 @@ struct pw_interval pw_interval_of_mean(const double *values, size_t n, double co
 /* Distribution functions that these and core/two_samples.h need; tested against tables. */
 double pw_normal_cdf(double z);
 double pw_normal_quantile(double p);
+double pw_student_cdf(double t, double degrees);
 double pw_student_quantile(double p, double degrees);
 /* P(X <= k) of a binomial with n trials of probability p. */
 double pw_binomial_cdf(size_t k, size_t n, double p);

@@ -110,9 +110,30 @@ json_t *pw_json_make_path(json_t *root, const char *path, bool *failed)
     return at;
 }
 
-static const json_t *find(const json_t *at, const char *path, int depth);
+/* A lookup under way. */
+struct search {
+    bool number; /* only a number will do */
+    int depth;
+    size_t lookups; /* so far: a document with keys made for it could make them many */
+};
 
-static const json_t *find_in_array(const json_t *array, const char *path, int depth)
+static const json_t *find(struct search *search, const json_t *at, const char *path);
+
+/* `value` is what stands at a name's segment; `path` is what of the name is behind it, NULL:
+ * nothing.
+ */
+static const json_t *find_behind(struct search *search, const json_t *value, const char *path)
+{
+    if (!path) {
+        return !search->number || json_is_number(value) ? value : NULL;
+    }
+    search->depth++;
+    const json_t *found = find(search, value, path);
+    search->depth--;
+    return found;
+}
+
+static const json_t *find_in_array(struct search *search, const json_t *array, const char *path)
 {
     size_t index = 0;
     const char *digit = path;
@@ -125,34 +146,47 @@ static const json_t *find_in_array(const json_t *array, const char *path, int de
     if (digit == path || (*digit != '\0' && *digit != '.')) {
         return NULL;
     }
-    const json_t *entry = json_array_get(array, index);
-    return *digit == '\0' ? entry : find(entry, digit + 1, depth + 1);
+    return find_behind(search, json_array_get(array, index), *digit == '\0' ? NULL : digit + 1);
 }
 
-/* A key may hold dots itself (metric names do), so each length that ends at a dot is tried. */
-static const json_t *find(const json_t *at, const char *path, int depth)
+/* A key may hold dots itself (metric names do), so each length that ends at a dot is tried, the
+ * longest first. */
+static const json_t *find(struct search *search, const json_t *at, const char *path)
 {
-    if (depth >= PW_LIMIT_PATH_DEPTH) {
+    if (search->depth >= PW_LIMIT_PATH_DEPTH) {
         return NULL;
     }
     if (json_is_array(at)) {
-        return find_in_array(at, path, depth);
+        return find_in_array(search, at, path);
     }
-    for (size_t length = strcspn(path, ".");; length += 1 + strcspn(path + length + 1, ".")) {
-        const json_t *next = json_object_getn(at, path, length);
-        if (path[length] == '\0') {
-            return next;
+    size_t whole = strlen(path);
+    for (size_t length = whole; search->lookups < PW_LIMIT_PATH_LOOKUPS; length--) {
+        if (length == whole || path[length] == '.') {
+            search->lookups++;
+            const json_t *next = json_object_getn(at, path, length);
+            const char *behind = length == whole ? NULL : path + length + 1;
+            const json_t *found = next ? find_behind(search, next, behind) : NULL;
+            if (found) {
+                return found;
+            }
         }
-        const json_t *found = next ? find(next, path + length + 1, depth + 1) : NULL;
-        if (found) {
-            return found;
+        if (length == 0) {
+            break;
         }
     }
+    return NULL;
 }
 
 const json_t *pw_json_find(const json_t *root, const char *path)
 {
-    return find(root, path, 0);
+    struct search search = {.number = false};
+    return find(&search, root, path);
+}
+
+const json_t *pw_json_find_number(const json_t *root, const char *path)
+{
+    struct search search = {.number = true};
+    return find(&search, root, path);
 }
 
 int pw_json_read_file(const char *path, json_t **ret_root, struct pw_err *err)

@@ -22,8 +22,12 @@ json_t *pw_json_number(struct pw_value value, bool integer); /* new reference; n
 json_t *pw_json_string_or_null(const char *text); /* NULL gives null; bad UTF-8 is mended */
 /* The object at dotted `path` below `root`, made where missing; borrowed. NULL on failure. */
 json_t *pw_json_make_path(json_t *root, const char *path, bool *failed);
-/* Looks up a dotted path; segments of digits index arrays. Borrowed, NULL if not there. */
+/* Looks up a dotted path; segments of digits index arrays. Keys may hold dots themselves: at each
+ * object the longest key that fits is tried first, and shorter ones if that leads nowhere.
+ * Borrowed, NULL if not there. */
 const json_t *pw_json_find(const json_t *root, const char *path);
+/* As pw_json_find(), but only a number is found, also behind something else of the same name. */
+const json_t *pw_json_find_number(const json_t *root, const char *path);
 /* Reads a file into *ret_root (new reference). Errors: PW_ERR_INPUT. */
 int pw_json_read_file(const char *path, json_t **ret_root, struct pw_err *err);
 /* Writes whole or not at all, indented by two, newline at the end. */

@@ -14,16 +14,21 @@ enum {
     PW_LIMIT_WARNINGS = 64,              /* warnings in a summary */
     PW_LIMIT_BOOTSTRAP_RESAMPLES = 2000, /* for the interval of the median */
     PW_LIMIT_PATH_DEPTH = 16,            /* segments of a dotted name into a summary */
+    PW_LIMIT_PATH_LOOKUPS = 10000,       /* keys tried to resolve one */
     PW_LIMIT_COMMAND_WORDS = 65536,      /* words of --cmd */
     PW_LIMIT_OPTION_LIST = 256,          /* values of an option that may be repeated */
     PW_LIMIT_TEMPLATE_BYTES = 1 << 20,   /* a file that is the template of a worker's file */
 
     PW_LIMIT_INPUT_FILES = 200000,          /* summaries of one call */
+    PW_LIMIT_FOLDER_DEPTH = 64,             /* folders within folders, looking for them */
     PW_LIMIT_EXPRESSION_BYTES = 4096,       /* one bound, as typed */
     PW_LIMIT_PROFILE_BYTES = 1 << 20,       /* a profile file */
     PW_LIMIT_PROFILE_BOUNDS = 1000,         /* of one profile, with what it extends */
     PW_LIMIT_PROFILE_EXTENDS = 8,           /* profiles behind one another */
     PW_LIMIT_INDEX_CACHE_BYTES = 256 << 20, /* the cache of an index */
+    PW_LIMIT_INDEX_TEXT_BYTES = 4096,       /* of a name or a time in a summary, for an index */
+    PW_LIMIT_INDEX_GROUPS = 4096,           /* of one index */
+    PW_LIMIT_INDEX_WINDOW = 1000,           /* runs of a group that count */
     PW_LIMIT_TRACK_BYTES = 16 << 20,        /* a tracking table */
 
     /* OTLP, as it comes in */

@@ -23,6 +23,7 @@ const char *pw_stop_name(enum pw_stop stop)
         [PW_STOP_ITERATIONS] = "iterations",   [PW_STOP_TIME_BUDGET] = "time_budget",
         [PW_STOP_CONFIDENCE] = "confidence",   [PW_STOP_MAX_ITERATIONS] = "max_iterations",
         [PW_STOP_INTERRUPTED] = "interrupted", [PW_STOP_ERROR] = "error",
+        [PW_STOP_SLA_DECIDED] = "sla_decided", [PW_STOP_SLA_UNDECIDED] = "sla_undecided",
     };
     return names[stop];
 }

@@ -104,9 +104,12 @@ enum pw_stop {
     PW_STOP_MAX_ITERATIONS, /* --until-ci not reached within --max-iterations */
     PW_STOP_INTERRUPTED,    /* a signal */
     PW_STOP_ERROR,          /* perfwrap, a hook or exec failed */
+    PW_STOP_SLA_DECIDED,    /* --extend-to: the bounds could be decided */
+    PW_STOP_SLA_UNDECIDED,  /* --extend-to: they could not, with all the iterations it allows */
     PW_STOP_COUNT
 };
-/* "iterations", "time_budget", "confidence", "max_iterations", "interrupted", "error". */
+/* "iterations", "time_budget", "confidence", "max_iterations", "interrupted", "error",
+ * "sla_decided", "sla_undecided". */
 const char *pw_stop_name(enum pw_stop stop);
 
 struct pw_run_record {

@@ -106,8 +106,8 @@ struct pw_value pw_summary_stat(const struct pw_summary *summary, enum pw_metric
 
 struct pw_value pw_summary_number(const struct pw_summary *summary, const char *name)
 {
-    const json_t *inside = pw_json_find(json_object_get(summary->root, "summary"), name);
-    return number_of(json_is_number(inside) ? inside : pw_json_find(summary->root, name));
+    const json_t *inside = pw_json_find_number(json_object_get(summary->root, "summary"), name);
+    return number_of(inside ? inside : pw_json_find_number(summary->root, name));
 }
 
 const char *pw_summary_string(const struct pw_summary *summary, const char *name)
@@ -129,7 +129,8 @@ static void walk_value(struct walk *walk, const json_t *value);
 static void walk_member(struct walk *walk, const char *segment, const json_t *value)
 {
     size_t length = walk->name.length;
-    pw_str_addf(&walk->name, "%s%s", length > 0 ? "." : "", segment);
+    /* The root is at depth 1 here; an empty key is a segment too. */
+    pw_str_addf(&walk->name, "%s%s", walk->depth > 1 ? "." : "", segment);
     walk_value(walk, value);
     if (!walk->name.failed) {
         walk->name.length = length;

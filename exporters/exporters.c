@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include "core/json.h"
 #include "core/document.h"
+#include "core/json.h"
 #include "exporters/report.h"
 
 static int render_json(const struct pw_summary *summary, struct pw_export_style style,

@@ -6,8 +6,8 @@
 #ifndef PW_EXPORTERS_REPORT_H
 #define PW_EXPORTERS_REPORT_H
 
-#include "core/summary.h"
 #include "core/document.h"
+#include "core/summary.h"
 
 enum {
     PW_REPORT_ITERATIONS_MAX = 1000, /* rows of the table of iterations; the rest is counted */

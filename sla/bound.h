@@ -87,6 +87,8 @@ enum { PW_BOUND_ORDER_OWN = 1000 };
 void pw_bound_done(struct pw_bound *bound);
 const char *pw_bound_op_text(enum pw_bound_op op); /* "<=", … "within" */
 bool pw_bound_uses_baseline(const struct pw_bound *bound);
+/* Whether two bounds are on the same number in the same direction, see pw_bounds_override(). */
+bool pw_bound_is_same(const struct pw_bound *a, const struct pw_bound *b);
 
 /* A growing list that owns its bounds. */
 struct pw_bounds {
@@ -95,10 +97,11 @@ struct pw_bounds {
 };
 struct pw_err;
 void pw_bounds_done(struct pw_bounds *bounds);
-/* Takes what *bound owns, also on failure. */
+/* Takes what *bound owns, also on failure, and leaves it empty. Bounds keep the order of `order`;
+ * of one `order`, that in which they were added. */
 int pw_bounds_add(struct pw_bounds *bounds, struct pw_bound *bound, struct pw_err *err);
 /* As pw_bounds_add(), but a bound on the same number, in the same direction (<= and < are one, >=
- * and > are one), takes the place of the one that is there; bounds keep the order of `order`. */
+ * and > are one), takes the place of the one that is there. */
 int pw_bounds_override(struct pw_bounds *bounds, struct pw_bound *bound, struct pw_err *err);
 
 #endif

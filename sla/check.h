@@ -41,21 +41,23 @@ struct pw_check_options {
 struct pw_check_result {
     const struct pw_bound *bound; /* borrowed */
     enum pw_verdict verdict;
-    struct pw_value value;   /* in the number's own unit */
-    double limit, tolerance; /* resolved, in that unit */
-    bool has_limit;          /* false: no baseline, or units of different kinds */
-    const char *unit;        /* or NULL. Borrowed from the summary, or constant */
+    enum pw_verdict taken_for; /* the same, but for noise what the bound's on_noise says */
+    struct pw_value value;     /* in the number's own unit */
+    double limit, tolerance;   /* resolved, in that unit */
+    bool has_limit;            /* false: no baseline, or units of different kinds */
+    char *unit;                /* of the three, or NULL */
     bool integer;
-    struct pw_interval interval; /* PW_DECIDE_CI only */
-    size_t samples;              /* 0: there is no sample */
-    char *reason;                /* why no data, inconclusive or skipped; else NULL */
+    bool has_interval; /* PW_DECIDE_CI, of a statistic with a sample */
+    struct pw_interval interval;
+    size_t samples; /* 0: there is no sample */
+    char *reason;   /* why no data, inconclusive or skipped; else NULL */
 };
 
 struct pw_check_report {
     char *label, *path;
     struct pw_check_result *results; /* in the order of the bounds */
     size_t count;
-    size_t verdicts[PW_VERDICT_COUNT]; /* of bounds with severity error */
+    size_t verdicts[PW_VERDICT_COUNT]; /* of bounds with severity error, before on_noise */
     size_t warnings;                   /* bounds with severity warning that are not kept */
 };
 
@@ -68,15 +70,24 @@ void pw_check_report_done(struct pw_check_report *report);
  * counts), else INCONCLUSIVE if one is, else PASS. With `tell_apart` missing data is NO_DATA
  * instead of a failure. on_noise has been applied. */
 enum pw_verdict pw_check_verdict(const struct pw_check_report *report, bool tell_apart);
+/* Of several: the worst. FAIL is worse than NO_DATA, that than INCONCLUSIVE, that than PASS. */
+enum pw_verdict pw_check_verdict_of_all(const struct pw_check_report *reports, size_t count,
+                                        bool tell_apart);
 /* 0 pass; 1 fail; 3 inconclusive or no data if `tell_apart`, else 1. */
 int pw_check_exit_status(enum pw_verdict verdict, bool tell_apart);
 
-/* Renders reports of one call. `matrix`: with the contract's table of profiles at the end of text.
- * Formats: text (the contract's, exactly), json, markdown, junit, github. */
+/* The reports of one call, to be rendered. */
+struct pw_check_reports {
+    const struct pw_check_report *items;
+    size_t count;
+    bool matrix;     /* with the contract's table of profiles at the end */
+    bool tell_apart; /* as for pw_check_verdict() */
+};
+/* text (the contract's, exactly), json, markdown, junit, github. */
 struct pw_check_format {
     const char *name, *help;
-    int (*render)(const struct pw_check_report *reports, size_t count, bool matrix,
-                  struct pw_str *ret_text, struct pw_err *err);
+    int (*render)(const struct pw_check_reports *reports, struct pw_str *ret_text,
+                  struct pw_err *err);
 };
 enum { PW_CHECK_FORMAT_COUNT = 5 };
 extern const struct pw_check_format pw_check_formats[PW_CHECK_FORMAT_COUNT];

@@ -10,14 +10,18 @@
  *   AGGREGATE  mean, avg, med, median, min, max, stddev, mad, total, count, p(N), pN (0 to 100)
  *   OP         <= < >= > == !=
  *   LIMIT      NUMBER[UNIT], or baseline[*NUMBER][+NUMBER[UNIT]|-NUMBER[UNIT]]
- *   TOLERANCE  NUMBER% or NUMBER[UNIT]
+ *   TOLERANCE  NUMBER% (of the limit, whatever the metric is in) or NUMBER[UNIT]
  *
- * Blanks are free around operators. There is no `and` and no `or`: one bound, one line. Units: ns
- * us ms s min h; B KB MB GB KiB MiB GiB; %; runs/s; a plain count has none. A unit of another kind
- * than the metric's is an error. Unknown names of what looks like a metric get the nearest one.
+ * METRIC.STATISTIC (latency_ms.p95) means the same as METRIC AGGREGATE (latency_ms p(95)). Every
+ * metric that is no single number needs an aggregate. Blanks are free around operators. There is no
+ * `and` and no `or`: one bound, one line. Units: ns us ms s min h; B KB MB GB KiB MiB GiB; %;
+ * runs/s; a plain count has none. A unit of another kind than the metric's is an error. Unknown
+ * names of what looks like a metric get the nearest one.
  *
- * Errors: PW_ERR_USAGE, with the column (from 1) of the fault in the message and a remedy. At most
- * PW_LIMIT_EXPRESSION_BYTES. Threads: no state.
+ * KB, MB and GB are powers of 1000, KiB, MiB and GiB of 1024.
+ *
+ * Errors: PW_ERR_USAGE; the message begins with "column N: ", in bytes from 1, and there is a
+ * remedy where one is known. At most PW_LIMIT_EXPRESSION_BYTES. Threads: no state.
  */
 #ifndef PW_SLA_EXPRESSION_H
 #define PW_SLA_EXPRESSION_H

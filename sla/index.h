@@ -10,7 +10,15 @@
  * slope_low, slope_high, p}. A profile has `environment` (fingerprint of the latest run: CPU model,
  * core count, kernel release, architecture, accelerator; null where unknown) and
  * `excluded_other_environment`: runs of other machines are left out of its metrics unless mixed.
- * The file has `skipped` [{path, reason}].
+ * The file has `skipped` [{path, reason}], `group` (heuristic or exact), `mixed` and
+ * `perfwrap_version`. schemas/baseline-index.schema.json has all of it.
+ *
+ * Too few values (n < min_samples; in `baseline` also fewer than two before the current one) are
+ * `insufficient_data`. `status_strict` is the contract's status where there is a robust_z, else by
+ * robust_z_fallback, and green if all values are the same. In `baseline`, where values have no
+ * spread at all, a difference of the noise floor or more is red.
+ *
+ * `generated_at` is compared as a time, with any offset; what is no time counts as older.
  *
  * Threads: reads with as many threads as CPUs are allowed, none outlives the call.
  */
@@ -20,9 +28,9 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include "core/document.h"
 #include "core/err.h"
 #include "core/metric.h"
-#include "sla/inputs.h"
 
 /* The metrics of an index, in the contract's order. */
 struct pw_index_metric {
@@ -40,20 +48,29 @@ struct pw_index_options {
     bool mix;                 /* runs of different machines together */
     const char *cache_path;   /* NULL: none */
     const char *generated_at; /* NULL: the time of the call */
+    /* Called now and then while files are read, by the calling thread; may be NULL. */
+    void (*progress)(size_t done, size_t total, void *context);
+    void *context;
 };
 
 struct pw_index_counts {
     size_t files, read, from_cache, skipped;
+    const char *cache_fault; /* why the cache was made anew, a constant; NULL: it was not */
 };
 
-/* *ret_index is the document (new reference). A file that is broken or no summary is named in
- * `skipped`; none that is usable: PW_ERR_INPUT. A cache that cannot be read is made anew, one that
- * cannot be written is an error after the index was made. */
-int pw_index_build(const struct pw_inputs *inputs, struct pw_index_options options,
+/* `words` name summaries as in sla/inputs.h; what cannot be expanded is an error. *ret_index is the
+ * document (new reference). A file that is broken or no summary is named in
+ * `skipped`; none that is usable: PW_ERR_INPUT. A cache that is damaged is made anew; a file that
+ * is no cache at all is not overwritten: PW_ERR_INPUT before anything is read. A cache that cannot
+ * be written is an error after *ret_index and *ret_counts were set. */
+int pw_index_build(const char *const *words, size_t count, struct pw_index_options options,
                    json_t **ret_index, struct pw_index_counts *ret_counts, struct pw_err *err);
 
 /* Reads a file that pw_index_build() (or the older harness) made. PW_ERR_INPUT, with what is wrong,
  * if it is anything else. New reference. */
 json_t *pw_index_load(const char *path, struct pw_err *err);
+
+/* An index as a table of groups and metrics, with the changes of level below it. */
+void pw_index_report(const json_t *index, struct pw_document *report);
 
 #endif

@@ -3,7 +3,8 @@
  *
  * A number is what the summary states under that name where it states it. An aggregate that it does
  * not state (latency_ms p(90), stddev) is computed from the sample: the values of runs[], or of the
- * successful workers for metrics that pool them. Percentiles as core/stats.h has them.
+ * successful workers for metrics that pool them. Percentiles as core/stats.h has them. What schema
+ * v4 demands of a summary (latency_ms.p95) is never computed: missing there is missing.
  */
 #ifndef PW_SLA_NUMBER_H
 #define PW_SLA_NUMBER_H
@@ -31,13 +32,13 @@ int pw_number_find(const struct pw_summary *summary, const struct pw_bound *boun
                    struct pw_number *ret_number, struct pw_err *err);
 void pw_number_done(struct pw_number *number);
 
-/* The sample of a metric in a summary, in order of runs[] (workers: of worker_results[] within it;
- * of PW_FOLD_POOL the successful ones only): numbers only, nulls left out. free(*ret_values); NULL
- * and 0 if it has none. */
+/* The sample of a metric in a summary, in order of runs[]: its value of each iteration, folded from
+ * worker_results[] if it stands there only; of PW_FOLD_POOL that of each successful worker. Numbers
+ * only, nulls left out. free(*ret_values); NULL and 0 if it has none. */
 int pw_sample_of_metric(const struct pw_summary *summary, const struct pw_metric *metric,
                         double **ret_values, size_t *ret_count, struct pw_err *err);
 /* As pw_sample_of_metric(), but of every successful worker, for metrics with a key in
- * worker_results[] (in runs[] where the summary has no workers there). */
+ * worker_results[] (in runs[] where an iteration of one worker has no workers there). */
 int pw_worker_sample_of_metric(const struct pw_summary *summary, const struct pw_metric *metric,
                                double **ret_values, size_t *ret_count, struct pw_err *err);
 

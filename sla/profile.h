@@ -7,20 +7,26 @@
  *                    "when": ["worker_step_timings_ms"], "missing": "fail",
  *                    "on_noise": "inconclusive", "severity": "error", "min_samples": 20}]}
  *
- * `extends`: a profile that perfwrap carries, or a file beside this one (at most
- * PW_LIMIT_PROFILE_EXTENDS deep, no circle); this one's thresholds override its (as
- * pw_bounds_override()). `when`: the bound applies only if all hold; each is a dotted name of a
- * block of `summary` (holds: it is there and, in a file of perfwrap's own, some number is in it) or
- * a bound without a baseline (holds: its number is there and keeps it).
- * schemas/sla-profile.schema.json.
+ * `extends`: a profile that perfwrap carries, or a file, its path from this one's folder (at most
+ * PW_LIMIT_PROFILE_EXTENDS deep, no circle); this one's thresholds take the place of all of its
+ * that are on the same number in the same direction. `when`: the bound applies only if all hold;
+ * each is a dotted name of a block of `summary` (holds: it is there and, in a file of perfwrap's
+ * own, some number is in it) or a bound without a baseline (holds: its number is there and keeps
+ * it). `min_samples` beside `thresholds` is for all bounds over a sample that say none themselves,
+ * also those of the profile that this one extends. `description`, and `$schema` at the top, are for
+ * people and editors. schemas/sla-profile.schema.json.
  *
- * Strict: unknown or duplicate keys, wrong types, bad expressions, two bounds of one profile that
- * cannot both hold: PW_ERR_INPUT, "`FILE`: line L, column C: …". Threads: no state.
+ * Strict: unknown or duplicate keys, wrong types, bad expressions, unknown blocks, two thresholds
+ * of one file on the same number in the same direction under the same conditions, two bounds that
+ * cannot both hold: PW_ERR_INPUT, "`FILE`: line L, column C: …" (columns are characters, from 1).
+ * Threads: no state.
  */
 #ifndef PW_SLA_PROFILE_H
 #define PW_SLA_PROFILE_H
 
 #include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include "core/err.h"
 #include "sla/bound.h"
 
@@ -46,8 +52,13 @@ enum { PW_NAMED_PROFILE_COUNT = 4 };
 extern const struct pw_named_profile pw_named_profiles[PW_NAMED_PROFILE_COUNT];
 const struct pw_named_profile *pw_named_profile_find(const char *name);
 
-/* Refuses bounds on one number that no value can keep ("latency_ms mean<=5" and "latency_ms
- * mean>=6"), limits in terms of a baseline aside. PW_ERR_USAGE, naming both. */
+/* Whether a condition of a bound is the name of a block; else it is an expression. */
+bool pw_condition_is_block(const char *condition);
+
+/* Refuses bounds that no summary can keep: on one number ("latency_ms mean<=5" and "latency_ms
+ * mean>=6"), or on two of one metric whose order is known (min <= percentiles, in their order <=
+ * max; min <= mean <= max). Limits in terms of a baseline, of units of different kinds, and bounds
+ * whose conditions may exclude each other are left aside. PW_ERR_USAGE, naming both. */
 int pw_bounds_check_possible(const struct pw_bounds *bounds, struct pw_err *err);
 
 /* The JSON Schema (draft 2020-12) of profile files. New reference; NULL and err. */

@@ -34,7 +34,7 @@ static double median_us(struct pw_tree *tree, unsigned want, int count, uint32_t
     for (int i = 0; i < count; i++) {
         struct pw_tree_sample sample = {0};
         int64_t before_ns = pw_clock_thread_cpu_ns();
-        enum pw_tree_outcome outcome = pw_tree_sample(tree, i, want, &sample);
+        enum pw_tree_outcome outcome = pw_tree_sample(tree, want, &sample);
         spent_ns[i] = pw_clock_thread_cpu_ns() - before_ns;
         if (outcome != PW_TREE_SAMPLED || sample.processes != processes) {
             fprintf(stderr, "%u processes instead of %u\n", sample.processes, processes);

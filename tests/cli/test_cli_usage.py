@@ -119,7 +119,7 @@ class Help(UsageTest):
 
     def test_exit_statuses(self):
         table = dict(re.findall(r"^  (\S+) +(.+)$", self.help().split("\nExit status:\n")[1], re.M))
-        self.assertEqual(["0", "1", "2", "125", "126", "127", "128+N"], list(table))
+        self.assertEqual(["0", "1", "2", "3", "125", "126", "127", "128+N"], list(table))
         readme = (SOURCE_DIR / "README.md").read_text(encoding="utf-8")
         for status, meaning in table.items():
             self.assertIn(f"| {status} | {meaning} |", readme)

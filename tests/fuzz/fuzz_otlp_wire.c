@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "collector/arena.h"
-#include "core/json_reader.h"
 #include "collector/transcode.h"
 #include "collector/wire.h"
+#include "core/json_reader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

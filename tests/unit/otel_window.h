@@ -5,10 +5,10 @@
 
 #include <jansson.h>
 #include <otlp.pb-c.h>
-#include "core/json_reader.h"
 #include "collector/transcode.h"
 #include "collector/window.h"
 #include "collector/wire.h"
+#include "core/json_reader.h"
 #include "core/limits.h"
 #include "core/str.h"
 #include "tests/unit/unit.h"

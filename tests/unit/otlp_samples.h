@@ -4,8 +4,8 @@
 
 #include <glob.h>
 #include <jansson.h>
-#include "core/json_reader.h"
 #include "collector/wire.h"
+#include "core/json_reader.h"
 #include "core/limits.h"
 #include "core/str.h"
 #include "core/telemetry.h"

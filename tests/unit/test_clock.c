@@ -24,6 +24,19 @@ static void test_conversions(void **state)
     assert_int_equal(pw_ms_to_ns(86400000.0), INT64_C(86400) * PW_NS_PER_SEC);
 }
 
+static void test_ticks(void **state)
+{
+    (void)state;
+    int64_t tick_ns = pw_clock_tick_ns();
+    assert_in_range(tick_ns, 1, PW_NS_PER_SEC / 10);
+    for (int64_t at_ms = 160; at_ms < 192; at_ms++) {
+        assert_int_equal(pw_clock_tick_before_ns(at_ms, 16), (at_ms - 1) / 16 * 16);
+        assert_int_equal(pw_clock_behind_tick_ns(at_ms, 16), (at_ms - 2) / 16 * 16 + 2);
+    }
+    assert_int_equal(pw_clock_tick_before_ns(77, 1), 77); /* none */
+    assert_int_equal(pw_clock_behind_tick_ns(77, 1), 77);
+}
+
 static void test_rfc3339(void **state)
 {
     (void)state;
@@ -53,6 +66,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clocks_go_forward),
         cmocka_unit_test(test_conversions),
+        cmocka_unit_test(test_ticks),
         cmocka_unit_test(test_rfc3339),
         cmocka_unit_test(test_stamp_is_local_time),
     };

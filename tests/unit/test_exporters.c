@@ -9,10 +9,10 @@
 
 #include <cmocka.h>
 
+#include "core/document.h"
 #include "core/json.h"
 #include "core/record.h"
 #include "core/summary.h"
-#include "core/document.h"
 #include "exporters/exporter.h"
 #include "exporters/report.h"
 

@@ -227,7 +227,7 @@ static void test_tables(void **state)
     (void)state;
     for (size_t c = 0; c < PW_COMMAND_COUNT; c++) {
         const struct pw_option_set *set = pw_commands[c].options;
-        assert_true(set->count <= PW_OPTIONS_MAX);
+        assert_true(set->count + (set->also ? set->also->count : 0) <= PW_OPTIONS_MAX);
         assert_non_null(pw_commands[c].details);
         assert_ptr_equal(pw_command_find(pw_commands[c].name), &pw_commands[c]);
         for (size_t i = 0; i < set->count; i++) {
@@ -275,7 +275,11 @@ static void test_help_is_complete(void **state)
             }
             assert_non_null(strstr(man.text, roff.text));
         }
-        assert_int_equal(c == 0, strstr(text.text, " May be repeated.") != NULL);
+        bool repeated = false;
+        for (size_t i = 0; i < pw_commands[c].options->count; i++) {
+            repeated |= pw_commands[c].options->options[i].type == PW_OPTION_LIST;
+        }
+        assert_int_equal(repeated, strstr(text.text, " May be repeated.") != NULL);
         for (const char *line = text.text; line; line = strchr(line, '\n')) {
             line += *line == '\n';
             assert_true(strcspn(line, "\n") <= 100);
@@ -558,26 +562,64 @@ static void test_progress(void **state)
     close(null_fds[1]);
 }
 
+/* A set that takes another's options too: defaults and values of both, its own before the other's
+ * of the same name, and `given` in the other's numbering. */
+static void test_also(void **state)
+{
+    (void)state;
+    struct both {
+        struct pw_run_options run;
+        bool shell;
+        unsigned own;
+    } both;
+    static const struct pw_option own[] = {
+        {.name = "shell", .type = PW_OPTION_FLAG, .offset = offsetof(struct both, shell)},
+        {.name = "own",
+         .letter = 'n', /* hides --iterations */
+         .type = PW_OPTION_UNSIGNED,
+         .argument = "N",
+         .initial = "7",
+         .max = 9,
+         .offset = offsetof(struct both, own)},
+    };
+    const struct pw_option_set set = {.options = own, .count = 2, .also = &pw_run_option_set};
+    const char *const words[] = {"--shell", "-n", "8", "--iterations=3", "--warmup", "0", NULL};
+    int argc = 0;
+    char *const *argv = as_argv(words, &argc);
+    err = PW_ERR_INIT;
+    assert_int_equal(pw_options_parse(&set, argc, argv, &both, &parsed, &err), 0);
+    assert_true(both.shell);
+    assert_null(both.run.shell);
+    assert_int_equal(both.own, 8);
+    assert_int_equal(both.run.iterations, 3);
+    assert_int_equal(both.run.warmup, 0);
+    assert_int_equal(both.run.concurrency, 1); /* a default */
+    for (size_t i = 0; i < pw_run_option_set.count; i++) {
+        const char *name = pw_run_option_set.options[i].name;
+        bool wanted = strcmp(name, "iterations") == 0 || strcmp(name, "warmup") == 0;
+        assert_int_equal(parsed.given[i], wanted);
+    }
+    assert_true(parsed.given[pw_run_option_set.count]);
+    assert_true(parsed.given[pw_run_option_set.count + 1]);
+
+    const char *const unknown[] = {"--owm", NULL};
+    argv = as_argv(unknown, &argc);
+    assert_int_equal(pw_options_parse(&set, argc, argv, &both, &parsed, &err), -1);
+    assert_non_null(strstr(err.remedy, "--own"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_forms),
-        cmocka_unit_test(test_stray_word),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_ignore_failure),
-        cmocka_unit_test(test_tables),
-        cmocka_unit_test(test_help_is_complete),
-        cmocka_unit_test(test_plan_command),
-        cmocka_unit_test(test_plan_refused),
-        cmocka_unit_test(test_plan_values),
-        cmocka_unit_test(test_profile),
-        cmocka_unit_test(test_shell_syntax),
-        cmocka_unit_test(test_progress),
-        cmocka_unit_test(test_list),
-        cmocka_unit_test(test_plan_telemetry),
-        cmocka_unit_test(test_plan_outfit),
-        cmocka_unit_test(test_profile_keeps_no_values),
+        cmocka_unit_test(test_defaults),       cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_stray_word),     cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_ignore_failure), cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_also),           cmocka_unit_test(test_help_is_complete),
+        cmocka_unit_test(test_plan_command),   cmocka_unit_test(test_plan_refused),
+        cmocka_unit_test(test_plan_values),    cmocka_unit_test(test_profile),
+        cmocka_unit_test(test_shell_syntax),   cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_list),           cmocka_unit_test(test_plan_telemetry),
+        cmocka_unit_test(test_plan_outfit),    cmocka_unit_test(test_profile_keeps_no_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,6 +30,7 @@ static void stat_fields(void **state)
     assert_int_equal(stat.pid, 42);
     assert_int_equal(stat.state, 'S');
     assert_int_equal(stat.ppid, 10);
+    assert_true(stat.has_waited);
     assert_int_equal(stat.utime_ticks, 141);
     assert_int_equal(stat.stime_ticks, 152);
     assert_int_equal(stat.cutime_ticks, 163);
@@ -37,6 +38,14 @@ static void stat_fields(void **state)
     assert_int_equal(stat.threads, 31);
     assert_int_equal(stat.starttime_ticks, 222);
     assert_int_equal(stat.rss_pages, 24);
+}
+
+static void stat_of_who_has_not_waited(void **state)
+{
+    (void)state;
+    struct pw_proc_stat stat;
+    assert_true(parse_stat("42 (x) S 1 1 1 0 -1 1 5 0 7 8 1 1 1 1 20 0 1 0 2 9 24", &stat));
+    assert_false(stat.has_waited);
 }
 
 static void stat_names_with_anything(void **state)
@@ -283,6 +292,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stat_fields),
+        cmocka_unit_test(stat_of_who_has_not_waited),
         cmocka_unit_test(stat_names_with_anything),
         cmocka_unit_test(stat_refuses_what_is_cut),
         cmocka_unit_test(stat_large_numbers_stick),

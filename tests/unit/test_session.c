@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include "core/file.h"
 #include "core/limits.h"
@@ -174,6 +175,147 @@ static void signal_stops_and_keeps(void **state)
     pw_run_record_done(&run);
 }
 
+/* Two sessions at once, each of whose commands says who it is, which private folder it has, how
+ * many descriptors it may open, and where it is to report. */
+struct pair {
+    char commands[2][700], log[512];
+    char *argv[2][4];
+    struct pw_plan plans[2];
+    struct pw_run_record runs[2];
+    struct pw_session *sessions[2];
+};
+
+static void open_pair(struct pair *pair, const struct pw_session_events *events)
+{
+    snprintf(pair->log, sizeof pair->log, "%s/pair", folder);
+    unlink(pair->log);
+    setenv("PAIR", pair->log, 1);
+    for (int i = 0; i < 2; i++) {
+        snprintf(pair->commands[i], sizeof pair->commands[i],
+                 "echo %c$PERFWRAP_ITERATION $(dirname \"$PERFWRAP_WORKER_DIR\") $(ulimit -Sn) "
+                 "$OTEL_EXPORTER_OTLP_ENDPOINT >>\"$PAIR\"",
+                 'a' + i);
+        char *const argv[] = {(char *)"sh", (char *)"-c", pair->commands[i], NULL};
+        memcpy(pair->argv[i], argv, sizeof argv);
+        pair->plans[i] = plan_for(pair->argv[i]);
+        pair->plans[i].warmup = 1;
+        pair->plans[i].cleanup = i ? "echo cleanup-b >>\"$PAIR\"" : "echo cleanup-a >>\"$PAIR\"";
+        pw_run_record_init(&pair->runs[i]);
+        assert_int_equal(
+            pw_session_open(&pair->plans[i], events, &pair->runs[i], &pair->sessions[i], NULL), 0);
+    }
+}
+
+static void close_pair(struct pair *pair)
+{
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pw_session_close(pair->sessions[i], NULL), 0);
+}
+
+static void done_pair(struct pair *pair)
+{
+    for (int i = 0; i < 2; i++)
+        pw_run_record_done(&pair->runs[i]);
+}
+
+/* Reads the log's lines: who, folder, descriptors, address. Returns how many. */
+enum { PAIR_LINES_MAX = 16 };
+static size_t read_pair(const struct pair *pair, char ret_lines[PAIR_LINES_MAX][4][256])
+{
+    char *text, *rest;
+    size_t count = 0;
+    assert_int_equal(pw_file_read(pair->log, 65536, &text, NULL, NULL), 0);
+    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        assert_in_range(count, 0, PAIR_LINES_MAX - 1);
+        assert_true(sscanf(line, "%255s %255s %255s %255s", ret_lines[count][0],
+                           ret_lines[count][1], ret_lines[count][2], ret_lines[count][3]) >= 1);
+        count++;
+    }
+    free(text);
+    return count;
+}
+
+static void two_at_once(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct rlimit before, after;
+    bool kept, enough = false;
+    getrlimit(RLIMIT_NOFILE, &before);
+    struct rlimit lowered = {.rlim_cur = 512, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &lowered), 0);
+    open_pair(&pair, NULL);
+    assert_int_equal(pw_session_start(pair.sessions[0], NULL), 0);
+    assert_int_equal(pw_session_start(pair.sessions[1], NULL), 0);
+    for (int step = 0; step < 6; step++) { /* a b b a a b */
+        struct pw_session *session = pair.sessions[(step + 1) / 2 % 2];
+        assert_int_equal(pw_session_is_enough(session, &enough, NULL), 0);
+        assert_false(enough);
+        assert_int_equal(pw_session_step(session, &kept, NULL), 0);
+        assert_true(kept);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pw_session_is_enough(pair.sessions[i], &enough, NULL), 0);
+        assert_true(enough);
+    }
+    assert_int_equal(pw_session_step(pair.sessions[1], &kept, NULL), 0); /* beyond the plan */
+    pw_session_stop(pair.sessions[1], PW_STOP_SLA_DECIDED, "after %d", 4);
+    close_pair(&pair);
+    getrlimit(RLIMIT_NOFILE, &after);
+    assert_int_equal(after.rlim_cur, 512);
+    setrlimit(RLIMIT_NOFILE, &before);
+    assert_int_equal(pair.runs[0].iteration_count, 3);
+    assert_int_equal(pair.runs[0].stop, PW_STOP_ITERATIONS);
+    assert_int_equal(pair.runs[1].iteration_count, 4);
+    assert_int_equal(pair.runs[1].stop, PW_STOP_SLA_DECIDED);
+    assert_string_equal(pair.runs[1].stop_detail, "after 4");
+    assert_string_not_equal(pair.runs[0].run_dir, pair.runs[1].run_dir);
+
+    static const char *const order[] = {"a0", "b0", "a1", "b1",        "b2",       "a2",
+                                        "a3", "b3", "b4", "cleanup-a", "cleanup-b"};
+    char lines[PAIR_LINES_MAX][4][256];
+    assert_int_equal(read_pair(&pair, lines), sizeof order / sizeof *order);
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++)
+        assert_string_equal(lines[i][0], order[i]);
+    for (size_t i = 2; i < 9; i++) {
+        bool is_b = lines[i][0][0] == 'b';
+        assert_string_equal(lines[i][1], lines[is_b][1]); /* its own session's, always the same */
+        assert_string_equal(lines[i][2], "512");
+        assert_string_not_equal(lines[i][3], lines[!is_b][3]);
+    }
+    assert_string_not_equal(lines[0][1], lines[1][1]);
+    assert_int_not_equal(access(lines[0][1], F_OK), 0); /* removed */
+    assert_int_not_equal(access(lines[1][1], F_OK), 0);
+    done_pair(&pair);
+}
+
+static void a_signal_comes_to_one_of_two(void **state)
+{
+    (void)state;
+    struct pair pair;
+    bool kept;
+    struct pw_session_events events = {.iteration_ended = interrupt};
+    open_pair(&pair, &events);
+    assert_int_equal(pw_session_step(pair.sessions[0], &kept, NULL), 0);
+    assert_int_equal(pw_session_step(pair.sessions[1], &kept, NULL), 0);
+    assert_int_equal(pw_session_step(pair.sessions[1], &kept, NULL), 0); /* and the signal */
+    assert_true(kept);
+    assert_int_equal(pw_session_interrupted_by(pair.sessions[1]), SIGTERM);
+    assert_int_equal(pw_session_interrupted_by(pair.sessions[0]), 0);
+    pw_session_follow(pair.sessions[0], pair.sessions[1]);
+    assert_int_equal(pw_session_interrupted_by(pair.sessions[0]), SIGTERM);
+    assert_int_equal(pw_session_step(pair.sessions[0], &kept, NULL), 0);
+    assert_false(kept);
+    close_pair(&pair);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pair.runs[i].interrupted_by, SIGTERM);
+        assert_int_equal(pair.runs[i].stop, PW_STOP_INTERRUPTED);
+    }
+    assert_int_equal(pair.runs[0].iteration_count, 1);
+    assert_int_equal(pair.runs[1].iteration_count, 2);
+    done_pair(&pair);
+}
+
 static void ignored_codes(void **state)
 {
     (void)state;
@@ -203,6 +345,8 @@ int main(void)
         cmocka_unit_test(hooks_in_order),
         cmocka_unit_test(failing_hook_is_an_error),
         cmocka_unit_test(signal_stops_and_keeps),
+        cmocka_unit_test(two_at_once),
+        cmocka_unit_test(a_signal_comes_to_one_of_two),
         cmocka_unit_test(ignored_codes),
     };
     return cmocka_run_group_tests(tests, prepare, drop_folder);

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "core/clock.h"
 #include "core/limits.h"
 #include "core/str.h"
 #include "tests/unit/fake_root.h"
@@ -30,6 +31,7 @@ struct fields {
     pid_t ppid;
     char state;
     unsigned utime, stime, cutime, cstime, threads, start, rss;
+    bool has_waited;
 };
 
 static void put_stat(struct world *world, const char *name, pid_t pid, struct fields fields)
@@ -37,10 +39,11 @@ static void put_stat(struct world *world, const char *name, pid_t pid, struct fi
     char text[512];
 
     snprintf(text, sizeof text,
-             "%d (a) b) %c %d 1 1 0 -1 0 0 0 0 0 %u %u %u %u 20 0 %u 0 %u 4096 %u 0 0\n", pid,
-             fields.state ? fields.state : 'S', fields.ppid, fields.utime, fields.stime,
-             fields.cutime, fields.cstime, fields.threads ? fields.threads : 1,
-             fields.start ? fields.start : DEFAULT_START, fields.rss);
+             "%d (a) b) %c %d 1 1 0 -1 0 0 %d 0 0 %u %u %u %u 20 0 %u 0 %u 4096 %u 0 0\n", pid,
+             fields.state ? fields.state : 'S', fields.ppid, fields.has_waited ? 9 : 0,
+             fields.utime, fields.stime, fields.cutime, fields.cstime,
+             fields.threads ? fields.threads : 1, fields.start ? fields.start : DEFAULT_START,
+             fields.rss);
     fake_text(&world->fake, name, text);
 }
 
@@ -130,14 +133,13 @@ static void open_tree_keeping_nothing(struct world *world, struct pw_tree **ret_
     open_tree(world);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
     assert_int_equal(pw_tree_open(world->proc, HOG_WARDEN, HOG_WARDEN + 1, ret_hog, NULL), 0);
-    assert_int_equal(pw_tree_sample(*ret_hog, 1, PW_TREE_WANT_BASIC, &world->sample),
-                     PW_TREE_SAMPLED);
+    assert_int_equal(pw_tree_sample(*ret_hog, PW_TREE_WANT_BASIC, &world->sample), PW_TREE_SAMPLED);
     assert_int_equal(world->sample.processes, HOGS);
 }
 
 static struct pw_tree_sample *look(struct world *world)
 {
-    assert_int_equal(pw_tree_sample(world->tree, 5, PW_TREE_WANT_BASIC, &world->sample),
+    assert_int_equal(pw_tree_sample(world->tree, PW_TREE_WANT_BASIC, &world->sample),
                      PW_TREE_SAMPLED);
     return &world->sample;
 }
@@ -179,8 +181,10 @@ static void sums_over_the_tree(void **state)
     assert_string_equal(pw_proc_tree_source(world->proc), "children");
     const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     for (int again = 0; again < 2; again++) {
+        int64_t before_ns = pw_clock_now_ns();
         const struct pw_tree_sample *sample = look(world);
-        assert_int_equal(sample->at_ns, 5);
+        assert_in_range(sample->earliest_ns, before_ns, sample->latest_ns);
+        assert_in_range(sample->latest_ns, sample->earliest_ns, pw_clock_now_ns());
         assert_int_equal(sample->processes, 3);
         assert_int_equal(sample->threads, 5);
         assert_int_equal(sample->rss_bytes, 60 * page);
@@ -213,7 +217,7 @@ static void zombies_hold_nothing_but_time(void **state)
 
     put_process(world, ROOT, (struct fields){.ppid = WARDEN, .state = 'Z'});
     world->sample.processes = 77;
-    assert_int_equal(pw_tree_sample(world->tree, 6, 0, &world->sample), PW_TREE_GONE);
+    assert_int_equal(pw_tree_sample(world->tree, 0, &world->sample), PW_TREE_GONE);
     assert_int_equal(world->sample.processes, 77);
 }
 
@@ -240,7 +244,7 @@ static void orphans_outlive_the_worker(void **state)
     assert_int_equal(sample->direct_children.state, PW_ABSENT_NO_SAMPLES);
     end_process(world, A);
     put_children(world, WARDEN, WARDEN, "");
-    assert_int_equal(pw_tree_sample(world->tree, 7, 0, &world->sample), PW_TREE_GONE);
+    assert_int_equal(pw_tree_sample(world->tree, 0, &world->sample), PW_TREE_GONE);
     assert_int_equal(pw_tree_processes_seen(world->tree), 2);
     assert_int_equal(pw_tree_missed_exits(world->tree), 0);
 }
@@ -281,6 +285,49 @@ static void time_is_neither_lost_nor_counted_twice(void **state)
     assert_int_equal(world->sample.root_cpu_ns, INT64_C(1) * TICK_NS);
 }
 
+static void what_clock_ticks_may_hide(void **state)
+{
+    struct world *world = *state;
+    put_process(world, ROOT, (struct fields){.ppid = WARDEN, .utime = 1});
+    put_process(world, A, (struct fields){.ppid = ROOT, .stime = 4});
+    put_children(world, ROOT, ROOT, "9000003 ");
+    open_tree(world);
+    const struct pw_tree_sample *sample = look(world);
+    assert_int_equal(sample->cpu_ns, INT64_C(5) * TICK_NS);
+    assert_int_equal(sample->cpu_most_ns, INT64_C(5) * TICK_NS);
+    assert_int_equal(sample->cpu_followed_ns, INT64_C(5) * TICK_NS);
+    /* Both have waited, A for what has not filled a tick. */
+    put_process(world, ROOT,
+                (struct fields){.ppid = WARDEN, .utime = 2, .cutime = 7, .has_waited = true});
+    put_process(world, A, (struct fields){.ppid = ROOT, .stime = 4, .has_waited = true});
+    sample = look(world);
+    assert_int_equal(sample->cpu_ns, INT64_C(13) * TICK_NS);
+    assert_int_equal(sample->cpu_most_ns, INT64_C(17) * TICK_NS);
+    assert_int_equal(sample->cpu_followed_ns, INT64_C(6) * TICK_NS);
+    /* A was waited for, and what of it is in full ticks is less than was read before. */
+    put_process(world, ROOT,
+                (struct fields){.ppid = WARDEN, .utime = 2, .cutime = 10, .has_waited = true});
+    end_process(world, A);
+    put_children(world, ROOT, ROOT, "");
+    sample = look(world);
+    assert_int_equal(sample->cpu_ns, INT64_C(13) * TICK_NS);
+    assert_int_equal(sample->cpu_most_ns, INT64_C(14) * TICK_NS);
+    assert_int_equal(sample->cpu_followed_ns, INT64_C(6) * TICK_NS);
+}
+
+static void clocks_are_those_of_the_real_proc(void **state)
+{
+    struct world *world = *state;
+    char child[32];
+    snprintf(child, sizeof child, "%d ", getpid()); /* has a CPU clock, but is not the one here */
+    put_children(world, WARDEN, WARDEN, child);
+    put_process(world, getpid(), (struct fields){.ppid = WARDEN, .utime = 12345});
+    assert_int_equal(pw_proc_open(world->fake.path, &world->proc, NULL), 0);
+    assert_int_equal(pw_tree_open(world->proc, WARDEN, getpid(), &world->tree, NULL), 0);
+    assert_int_equal(look(world)->cpu_ns, INT64_C(12345) * TICK_NS);
+    assert_int_equal(world->sample.root_cpu_ns, INT64_C(12345) * TICK_NS);
+}
+
 static void time_of_children_nobody_waits_for(void **state)
 {
     struct world *world = *state;
@@ -306,6 +353,7 @@ static void absurd_times_do_not_overflow(void **state)
     open_tree(world);
     assert_true(look(world)->cpu_ns > INT64_MAX / 2);
     assert_true(world->sample.root_cpu_ns > INT64_MAX / 2);
+    assert_true(world->sample.cpu_most_ns >= world->sample.cpu_ns);
 }
 
 static void gone_before_the_first_look(void **state)
@@ -324,7 +372,7 @@ static void worker_already_gone(void **state)
 {
     struct world *world = *state;
     open_tree(world);
-    assert_int_equal(pw_tree_sample(world->tree, 1, 0, &world->sample), PW_TREE_GONE);
+    assert_int_equal(pw_tree_sample(world->tree, 0, &world->sample), PW_TREE_GONE);
     assert_int_equal(pw_tree_absence(world->tree), PW_ABSENT_NO_SAMPLES);
     assert_int_equal(pw_tree_processes_seen(world->tree), 0);
 }
@@ -429,7 +477,7 @@ static void nothing_mounted(void **state)
     put_process(world, ROOT, (struct fields){.ppid = WARDEN});
     open_tree(world);
     assert_string_equal(pw_proc_tree_source(world->proc), "none");
-    assert_int_equal(pw_tree_sample(world->tree, 1, 0, &world->sample), PW_TREE_GONE);
+    assert_int_equal(pw_tree_sample(world->tree, 0, &world->sample), PW_TREE_GONE);
     assert_int_equal(pw_tree_absence(world->tree), PW_ABSENT_NOT_SUPPORTED);
     struct pw_proc *proc = NULL;
     assert_int_equal(pw_proc_open("/no/such/folder", &proc, &err), -1);
@@ -463,7 +511,7 @@ static void not_ours_to_read(void **state)
     set_mode(world, "9000002/smaps_rollup", 0);
     become(NOBODY);
     open_tree(world);
-    assert_int_equal(pw_tree_sample(world->tree, 1, PW_TREE_WANT_MAPS, &world->sample),
+    assert_int_equal(pw_tree_sample(world->tree, PW_TREE_WANT_MAPS, &world->sample),
                      PW_TREE_SAMPLED);
     become(0);
     set_mode(world, "9000002/fd", 0755); /* to be removed */
@@ -479,7 +527,7 @@ static void nothing_is_ours_to_read(void **state)
     set_mode(world, "9000002/stat", 0);
     become(NOBODY);
     open_tree(world);
-    assert_int_equal(pw_tree_sample(world->tree, 1, 0, &world->sample), PW_TREE_GONE);
+    assert_int_equal(pw_tree_sample(world->tree, 0, &world->sample), PW_TREE_GONE);
     assert_int_equal(pw_tree_absence(world->tree), PW_ABSENT_NO_PERMISSION);
     pw_tree_close(world->tree);
     pw_proc_close(world->proc);
@@ -504,19 +552,19 @@ static void maps(void **state)
     put_file(world, A, "smaps_rollup",
              "Pss: 10 kB\nPss_Anon: 5 kB\nPss_Shmem: 2 kB\nSwapPss: 0 kB\n");
     open_tree(world);
-    assert_int_equal(pw_tree_sample(world->tree, 1, PW_TREE_WANT_MAPS, &world->sample),
+    assert_int_equal(pw_tree_sample(world->tree, PW_TREE_WANT_MAPS, &world->sample),
                      PW_TREE_SAMPLED);
     assert_number(world->sample.pss_bytes, 110 * 1024);
     assert_number(world->sample.footprint_bytes, 78 * 1024);
     assert_int_equal(world->sample.processes, 3);
 
     put_file(world, A, "smaps_rollup", "Pss: 10 kB\nSwapPss: 0 kB\n");
-    pw_tree_sample(world->tree, 2, PW_TREE_WANT_MAPS, &world->sample);
+    pw_tree_sample(world->tree, PW_TREE_WANT_MAPS, &world->sample);
     assert_number(world->sample.pss_bytes, 110 * 1024);
     assert_int_equal(world->sample.footprint_bytes.state, PW_ABSENT_NOT_SUPPORTED);
     put_file(world, ROOT, "smaps_rollup", "");
     put_file(world, A, "smaps_rollup", "");
-    pw_tree_sample(world->tree, 3, PW_TREE_WANT_MAPS, &world->sample);
+    pw_tree_sample(world->tree, PW_TREE_WANT_MAPS, &world->sample);
     assert_int_equal(world->sample.pss_bytes.state, PW_ABSENT_NO_SAMPLES);
 }
 
@@ -528,7 +576,7 @@ static void maps_on_an_old_kernel(void **state)
     assert_int_equal(unlink(path), 0);
     put_process(world, ROOT, (struct fields){.ppid = WARDEN});
     open_tree(world);
-    assert_int_equal(pw_tree_sample(world->tree, 1, PW_TREE_WANT_MAPS, &world->sample),
+    assert_int_equal(pw_tree_sample(world->tree, PW_TREE_WANT_MAPS, &world->sample),
                      PW_TREE_SAMPLED);
     assert_int_equal(world->sample.pss_bytes.state, PW_ABSENT_NOT_SUPPORTED);
     assert_int_equal(world->sample.footprint_bytes.state, PW_ABSENT_NOT_SUPPORTED);
@@ -603,6 +651,8 @@ int main(void)
         TREE_TEST(orphans_outlive_the_worker),
         TREE_TEST(first_thread_ended_before_the_others),
         TREE_TEST(time_is_neither_lost_nor_counted_twice),
+        TREE_TEST(what_clock_ticks_may_hide),
+        TREE_TEST(clocks_are_those_of_the_real_proc),
         TREE_TEST(time_of_children_nobody_waits_for),
         TREE_TEST(absurd_times_do_not_overflow),
         TREE_TEST(gone_before_the_first_look),

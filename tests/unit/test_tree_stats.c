@@ -47,10 +47,13 @@ static int tear_down(void **state)
 /* A sample `at_ms` after the start, with CPU times in ms. */
 static struct pw_tree_sample sample_at(int64_t at_ms, int64_t cpu_ms, int64_t root_cpu_ms)
 {
-    return (struct pw_tree_sample){.at_ns = start_ns + at_ms * MS,
+    return (struct pw_tree_sample){.earliest_ns = start_ns + at_ms * MS,
+                                   .latest_ns = start_ns + at_ms * MS,
                                    .processes = 1,
                                    .threads = 1,
                                    .cpu_ns = cpu_ms * MS,
+                                   .cpu_most_ns = cpu_ms * MS,
+                                   .cpu_followed_ns = cpu_ms * MS,
                                    .root_cpu_ns = root_cpu_ms * MS};
 }
 
@@ -230,6 +233,77 @@ static void late_first_sample_takes_the_whole_life(void **state)
     assert_value(run, PW_METRIC_TREE_PEAK_CPU, 50);
 }
 
+static void add_late(struct run *run, int64_t earliest_ms, int64_t latest_ms, int64_t cpu_ms)
+{
+    struct pw_tree_sample sample = sample_at(earliest_ms, cpu_ms, cpu_ms);
+
+    sample.latest_ns = start_ns + latest_ms * MS;
+    pw_tree_stats_add(&run->stats, &sample, true);
+}
+
+static void reading_late_does_not_raise_the_peak(void **state)
+{
+    struct run *run = *state;
+    /* One core is busy all the time. The first reading was delayed after it, the second before. */
+    add_late(run, 100, 160, 100);
+    add_late(run, 200, 260, 260);
+    finish(run, 300, 300, 300);
+    assert_value(run, PW_METRIC_TREE_PEAK_CPU, 100);
+    assert_value(run, PW_METRIC_PARENT_PEAK_CPU, 100);
+    assert_value(run, PW_METRIC_TREE_MEAN_CPU, 100);
+}
+
+static void reading_late_lowers_the_peak_by_what_it_is_late(void **state)
+{
+    struct run *run = *state;
+    add(run, 1, 0);
+    add_late(run, 100, 101, 0);
+    add_late(run, 200, 225, 100);
+    add_late(run, 325, 326, 100);
+    finish(run, 426, 100, 100);
+    assert_value(run, PW_METRIC_TREE_PEAK_CPU, 100 * 100.0 / 125);
+    assert_value(run, PW_METRIC_TREE_MEAN_CPU, 100 * 100.0 / 425);
+}
+
+static void the_tick_before_the_spawn_does_not_count(void **state)
+{
+    struct run *run = *state;
+    add_late(run, -3, 1, 0);
+    finish(run, 200, 200, 200);
+    assert_value(run, PW_METRIC_TREE_MEAN_CPU, 100);
+    assert_value(run, PW_METRIC_TREE_PEAK_CPU, 100);
+}
+
+static void add_hiding(struct run *run, int64_t at_ms, int64_t cpu_ms, int64_t hidden_ms,
+                       int64_t followed_ms)
+{
+    struct pw_tree_sample sample = sample_at(at_ms, cpu_ms, 0);
+
+    sample.cpu_most_ns += hidden_ms * MS;
+    sample.cpu_followed_ns = followed_ms * MS;
+    pw_tree_stats_add(&run->stats, &sample, true);
+}
+
+static void what_ticks_hid_before_does_not_count(void **state)
+{
+    struct run *run = *state;
+    add_hiding(run, 100, 50, 20, 30);
+    add_hiding(run, 200, 150, 20, 90); /* 80 more than can have been before */
+    finish(run, 300, 180, -1);
+    assert_value(run, PW_METRIC_TREE_PEAK_CPU, 80);
+    assert_value(run, PW_METRIC_TREE_MEAN_CPU, 130 * 100.0 / 200);
+}
+
+static void what_was_followed_does_count(void **state)
+{
+    struct run *run = *state;
+    add_hiding(run, 100, 50, 40, 30);
+    add_hiding(run, 200, 150, 40, 125); /* 95 were read as own times */
+    finish(run, 300, 180, -1);
+    assert_value(run, PW_METRIC_TREE_PEAK_CPU, 95);
+    assert_value(run, PW_METRIC_TREE_MEAN_CPU, 130 * 100.0 / 200);
+}
+
 static void samples_know_more_than_the_kernels_sum(void **state)
 {
     struct run *run = *state;
@@ -359,6 +433,11 @@ int main(void)
         STATS_TEST(rest_at_the_end_counts_with_the_window_before),
         STATS_TEST(peak_is_never_below_the_mean),
         STATS_TEST(late_first_sample_takes_the_whole_life),
+        STATS_TEST(reading_late_does_not_raise_the_peak),
+        STATS_TEST(reading_late_lowers_the_peak_by_what_it_is_late),
+        STATS_TEST(the_tick_before_the_spawn_does_not_count),
+        STATS_TEST(what_ticks_hid_before_does_not_count),
+        STATS_TEST(what_was_followed_does_count),
         STATS_TEST(samples_know_more_than_the_kernels_sum),
         STATS_TEST(sample_after_the_end),
         STATS_TEST(top_series),

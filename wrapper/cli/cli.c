@@ -10,68 +10,6 @@
 #include <unistd.h>
 #include "wrapper/cli/command.h"
 #include "wrapper/cli/help.h"
-#include "wrapper/cli/run_options.h"
-
-const struct pw_command pw_commands[PW_COMMAND_COUNT] = {
-    {.name = "run",
-     .usage = "[run] [OPTIONS] -- CMD [ARGS]",
-     .summary = "measure a command (what perfwrap does without a subcommand)",
-     .details = "The last two lines on standard output name the result: summary_json=PATH and "
-                "summary_md=PATH. On a terminal a short table stands before them; otherwise it "
-                "goes to standard error. Each worker gets PERFWRAP_ITERATION, PERFWRAP_WORKER_ID, "
-                "PERFWRAP_RUN_DIR and PERFWRAP_WORKER_DIR, a private folder.",
-     .options = &pw_run_option_set,
-     .run = pw_cmd_run},
-    {.name = "show",
-     .usage = "show [OPTIONS] SUMMARY",
-     .summary = "render a stored summary again",
-     .details = "SUMMARY is a summary.json of perfwrap or of the harness that it replaces, or a "
-                "run folder with one.",
-     .options = &pw_show_option_set,
-     .run = pw_cmd_show},
-    {.name = "collect",
-     .usage = "collect [OPTIONS]",
-     .summary = "receive OpenTelemetry data, without measuring anything",
-     .details =
-         "Listens for OTLP/HTTP (metrics, traces, logs; JSON or protobuf; gzip or plain) and "
-         "names each request on standard error. At the end it prints what came: metrics by "
-         "name, actions, spans, and what was refused. Point a program at it with "
-         "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 and "
-         "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf.",
-     .options = &pw_collect_option_set,
-     .run = pw_cmd_collect},
-    {.name = "metrics",
-     .usage = "metrics [--format=FORMAT]",
-     .summary = "list every number that perfwrap reports",
-     .details = "Prints the metric table, or the JSON Schemas that are made from it.",
-     .options = &pw_metrics_option_set,
-     .run = pw_cmd_metrics},
-    {.name = "help",
-     .usage = "help [--format=FORMAT] [SUBCOMMAND]",
-     .summary = "show help, or the manual page",
-     .details = "Without SUBCOMMAND: general help, with all options of run.",
-     .options = &pw_help_option_set,
-     .run = pw_cmd_help},
-};
-
-const struct pw_command *pw_command_find(const char *name)
-{
-    for (size_t i = 0; i < PW_COMMAND_COUNT; i++) {
-        if (strcmp(pw_commands[i].name, name) == 0) {
-            return &pw_commands[i];
-        }
-    }
-    return NULL;
-}
-
-const char *pw_command_nearest(const char *name)
-{
-    const char *names[PW_COMMAND_COUNT + 1] = {NULL};
-    for (size_t i = 0; i < PW_COMMAND_COUNT; i++) {
-        names[i] = pw_commands[i].name;
-    }
-    return pw_nearest_name(name, names);
-}
 
 int pw_cli_fail(const struct pw_err *err)
 {

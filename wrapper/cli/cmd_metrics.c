@@ -6,6 +6,7 @@
 #include "core/json.h"
 #include "core/summary.h"
 #include "exporters/report.h"
+#include "sla/profile.h"
 #include "wrapper/cli/command.h"
 
 struct metrics_options {
@@ -36,6 +37,11 @@ static char *as_iteration_schema(struct pw_err *err)
     return dump(pw_iteration_schema(err), err);
 }
 
+static char *as_sla_profile_schema(struct pw_err *err)
+{
+    return dump(pw_profile_schema(err), err);
+}
+
 static char *as_text(struct pw_err *err)
 {
     PW_DOCUMENT_AUTO document = PW_DOCUMENT_INIT;
@@ -54,9 +60,10 @@ static const struct {
                {"md", pw_metrics_to_markdown},
                {"json", as_json},
                {"summary-schema", as_summary_schema},
-               {"iteration-schema", as_iteration_schema}};
+               {"iteration-schema", as_iteration_schema},
+               {"sla-profile-schema", as_sla_profile_schema}};
 enum { FORMAT_COUNT = sizeof formats / sizeof *formats };
-#define FORMAT_NAMES "text|md|json|summary-schema|iteration-schema"
+#define FORMAT_NAMES "text|md|json|summary-schema|iteration-schema|sla-profile-schema"
 
 static int check_format(const char *text, struct pw_err *err)
 {
@@ -77,7 +84,7 @@ static const struct pw_option options[] = {
      .check = check_format,
      .offset = offsetof(struct metrics_options, format),
      .help = "The table as text, as the Markdown page of the documentation or as JSON; or the JSON "
-             "Schema of summary.json or of iteration-NNN.json."},
+             "Schema of summary.json, of iteration-NNN.json or of SLA profiles."},
     PW_OPTION_HELP(metrics_options),
 };
 const struct pw_option_set pw_metrics_option_set = {.options = options,

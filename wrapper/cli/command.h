@@ -1,7 +1,7 @@
 /*
- * Subcommands: one row each in the table in cli.c, one thin file each. A subcommand gets the words
- * behind its name, writes its result with pw_cli_print() and its complaints to standard error, and
- * returns perfwrap's exit status.
+ * Subcommands: one row each in the table in commands.c, one thin file each. A subcommand gets the
+ * words behind its name, writes its result with pw_cli_print() and its complaints to standard
+ * error, and returns perfwrap's exit status.
  */
 #ifndef PW_CLI_COMMAND_H
 #define PW_CLI_COMMAND_H
@@ -19,7 +19,7 @@ struct pw_command {
     int (*run)(const struct pw_command *command, int argc, char *const *argv);
 };
 
-enum { PW_COMMAND_COUNT = 5 };
+enum { PW_COMMAND_COUNT = 11 };
 extern const struct pw_command pw_commands[PW_COMMAND_COUNT];
 /* The subcommand of that name, or NULL; and the name nearest to `name`, or NULL. */
 const struct pw_command *pw_command_find(const char *name);
@@ -27,12 +27,19 @@ const char *pw_command_nearest(const char *name);
 
 int pw_cmd_run(const struct pw_command *command, int argc, char *const *argv);
 int pw_cmd_metrics(const struct pw_command *command, int argc, char *const *argv);
+int pw_cmd_check(const struct pw_command *command, int argc, char *const *argv);
+int pw_cmd_index(const struct pw_command *command, int argc, char *const *argv);
+int pw_cmd_compare(const struct pw_command *command, int argc, char *const *argv);
+int pw_cmd_ab(const struct pw_command *command, int argc, char *const *argv);
+int pw_cmd_suggest(const struct pw_command *command, int argc, char *const *argv);
+int pw_cmd_log(const struct pw_command *command, int argc, char *const *argv);
 int pw_cmd_show(const struct pw_command *command, int argc, char *const *argv);
 int pw_cmd_collect(const struct pw_command *command, int argc, char *const *argv);
 int pw_cmd_help(const struct pw_command *command, int argc, char *const *argv);
 
 extern const struct pw_option_set pw_metrics_option_set, pw_show_option_set, pw_help_option_set,
-    pw_collect_option_set;
+    pw_collect_option_set, pw_compare_option_set, pw_ab_option_set, pw_index_option_set,
+    pw_check_option_set, pw_suggest_option_set, pw_log_option_set;
 
 /* "perfwrap: message", and its remedy on a second line, on standard error; returns the exit status.
  */

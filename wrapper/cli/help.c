@@ -4,13 +4,12 @@
 #include <string.h>
 
 const struct pw_exit_status pw_exit_statuses[PW_EXIT_STATUS_COUNT] = {
-    {"0", "all workers of the measured iterations succeeded"},
+    {"0", "all workers of the measured iterations succeeded, and what was asked for holds"},
     {"1",
-     "a worker failed or timed out; the summary is complete (see --ignore-failure); or a bound "
-     "is not kept (check, --sla), or B is slower (compare and ab with --fail-on)"},
+     "a worker failed (see --ignore-failure), a bound is not kept, or --fail-on found its case"},
     {"2", "the command line, or a file given on it, is unusable"},
-    {"3", "a bound cannot be decided or has no data, where that is told apart (--tell-apart, "
-          "--decide ci); a broken file among others (index --strict)"},
+    {"3",
+     "a bound cannot be decided (--tell-apart, --decide ci), or a file is broken (index --strict)"},
     {"125", "perfwrap itself failed, or a hook did"},
     {"126", "the command was found but cannot be executed"},
     {"127", "the command was not found"},
@@ -147,9 +146,17 @@ void pw_help_text(const struct pw_command *command, struct pw_str *ret_text)
 
 void pw_help_short(struct pw_str *ret_text)
 {
-    add_usages(ret_text);
+    PW_STR_AUTO names = PW_STR_INIT;
+    pw_str_addf(ret_text, "Usage:\n  perfwrap %s\n  perfwrap SUBCOMMAND ...\n",
+                pw_commands[0].usage);
+    pw_str_add(&names, "Subcommands:");
+    for (size_t i = 1; i < PW_COMMAND_COUNT; i++) {
+        pw_str_addf(&names, " %s%s", pw_commands[i].name, i + 1 < PW_COMMAND_COUNT ? "," : ".");
+    }
+    add_wrapped(ret_text, names.text, 0);
+    ret_text->failed = ret_text->failed || names.failed;
     pw_str_addf(ret_text, "Example: %s\n", examples[0].command);
-    pw_str_add(ret_text, "perfwrap --help tells more.\n");
+    pw_str_add(ret_text, "perfwrap --help tells more, perfwrap help SUBCOMMAND all about one.\n");
 }
 
 /* Text in roff: a backslash and a dash have meanings there, and a leading dot or quote is a

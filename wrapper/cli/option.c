@@ -169,16 +169,41 @@ static int store_default(const struct pw_option *option, void *target, struct pw
     return 0;
 }
 
+static size_t count_also(const struct pw_option_set *set)
+{
+    return set->also ? set->also->count : 0;
+}
+
+/* By the index of struct pw_parsed. */
+static const struct pw_option *option_at(const struct pw_option_set *set, size_t index)
+{
+    size_t before = count_also(set);
+    return index < before ? &set->also->options[index] : &set->options[index - before];
+}
+
+/* From the last to the first, so that the set's own options hide others. -1: none. */
+static int find_option(const struct pw_option_set *set, const char *name, char letter)
+{
+    for (size_t i = count_also(set) + set->count; i-- > 0;) {
+        const struct pw_option *option = option_at(set, i);
+        if (name ? strcmp(option->name, name) == 0 : option->letter == letter) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
 /* The only option that `name` is the beginning of: what was meant by an abbreviation. */
 static const char *find_completion(const struct pw_option_set *set, const char *name)
 {
     const char *found = NULL;
-    for (size_t i = 0; i < set->count; i++) {
-        if (strncmp(set->options[i].name, name, strlen(name)) == 0) {
-            if (found) {
+    for (size_t i = 0; i < count_also(set) + set->count; i++) {
+        const char *candidate = option_at(set, i)->name;
+        if (strncmp(candidate, name, strlen(name)) == 0) {
+            if (found && strcmp(found, candidate) != 0) {
                 return NULL;
             }
-            found = set->options[i].name;
+            found = candidate;
         }
     }
     return found;
@@ -187,8 +212,8 @@ static const char *find_completion(const struct pw_option_set *set, const char *
 static int refuse_unknown(const struct pw_option_set *set, const char *name, struct pw_err *err)
 {
     const char *names[PW_OPTIONS_MAX + 1] = {NULL};
-    for (size_t i = 0; i < set->count; i++) {
-        names[i] = set->options[i].name;
+    for (size_t i = 0; i < count_also(set) + set->count; i++) {
+        names[i] = option_at(set, i)->name;
     }
     const char *nearest = pw_nearest_name(name, names);
     if (!nearest && *name) {
@@ -209,9 +234,9 @@ struct reader {
     struct pw_parsed *parsed;
 };
 
-static int take_option(struct reader *reader, const struct pw_option *option, const char *text,
-                       struct pw_err *err)
+static int take_option(struct reader *reader, int index, const char *text, struct pw_err *err)
 {
+    const struct pw_option *option = option_at(reader->set, (size_t)index);
     bool wants = option->type != PW_OPTION_FLAG && option->type != PW_OPTION_CODES;
     if (wants && !text) {
         /* `--` is taken for what it nearly always is: a forgotten value. `--name=--` is possible.
@@ -222,7 +247,7 @@ static int take_option(struct reader *reader, const struct pw_option *option, co
         }
         text = reader->argv[++reader->at];
     }
-    reader->parsed->given[option - reader->set->options] = true;
+    reader->parsed->given[index] = true;
     reader->parsed->stopped = option->stops;
     void *place = (char *)reader->target + option->offset;
     if (text) {
@@ -238,12 +263,9 @@ static int take_long(struct reader *reader, const char *word, struct pw_err *err
     size_t length = strcspn(word, "=");
     const char *value = word[length] == '=' ? word + length + 1 : NULL;
     snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name), word);
-    for (size_t i = 0; i < reader->set->count; i++) {
-        if (strcmp(reader->set->options[i].name, name) == 0) {
-            return take_option(reader, &reader->set->options[i], value, err);
-        }
-    }
-    return refuse_unknown(reader->set, name, err);
+    int index = find_option(reader->set, name, 0);
+    return index >= 0 ? take_option(reader, index, value, err)
+                      : refuse_unknown(reader->set, name, err);
 }
 
 /* `-qn5`: flags one after the other; the first option with a value takes what is left of the word.
@@ -251,18 +273,15 @@ static int take_long(struct reader *reader, const char *word, struct pw_err *err
 static int take_short(struct reader *reader, const char *letters, struct pw_err *err)
 {
     for (; *letters && !reader->parsed->stopped; letters++) {
-        const struct pw_option *option = NULL;
-        for (size_t i = 0; i < reader->set->count && !option; i++) {
-            option = reader->set->options[i].letter == *letters ? &reader->set->options[i] : NULL;
-        }
-        if (!option) {
+        int index = find_option(reader->set, NULL, *letters);
+        if (index < 0) {
             pw_err_set(err, PW_ERR_USAGE, "unknown option -%c", *letters);
             return pw_err_remedy(err, "--help lists all options");
         }
-        if (option->type != PW_OPTION_FLAG) {
-            return take_option(reader, option, letters[1] ? letters + 1 : NULL, err);
+        if (option_at(reader->set, (size_t)index)->type != PW_OPTION_FLAG) {
+            return take_option(reader, index, letters[1] ? letters + 1 : NULL, err);
         }
-        if (take_option(reader, option, NULL, err) != 0) {
+        if (take_option(reader, index, NULL, err) != 0) {
             return -1;
         }
     }
@@ -295,8 +314,8 @@ int pw_options_parse(const struct pw_option_set *set, int argc, char *const *arg
     struct pw_parsed parsed = {.rest = -1, .stray = -1};
     struct reader reader = {
         .set = set, .argc = argc, .argv = argv, .target = target, .parsed = &parsed};
-    for (size_t i = 0; i < set->count; i++) {
-        if (store_default(&set->options[i], target, err) != 0) {
+    for (size_t i = 0; i < count_also(set) + set->count; i++) {
+        if (store_default(option_at(set, i), target, err) != 0) {
             return -1;
         }
     }

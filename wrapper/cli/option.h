@@ -77,6 +77,9 @@ struct pw_option_set {
     const char *const *groups; /* their headings */
     size_t group_count;
     size_t operands; /* how many words that are no options are taken */
+    /* A set whose options are taken too, or NULL. The target then begins with that set's target. An
+     * option of the same name or letter hides its. */
+    const struct pw_option_set *also;
 };
 
 struct pw_parsed {
@@ -85,7 +88,8 @@ struct pw_parsed {
     int rest;     /* index of the first word after `--`; -1: there was no `--` */
     int stray;    /* index of the first word that is neither; -1: none. Nothing after it is read. */
     bool stopped; /* by an option with `stops` */
-    bool given[PW_OPTIONS_MAX]; /* which options were there, by their index in the set */
+    /* Which options were there, by their index in the set; those of `also` come first. */
+    bool given[PW_OPTIONS_MAX];
 };
 /* Adds one of at most `most` words: the same `most` at each call. */
 int pw_parsed_add_operand(struct pw_parsed *parsed, size_t most, const char *word,

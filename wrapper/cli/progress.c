@@ -44,6 +44,9 @@ static void keep_duration(struct pw_progress *progress, double duration_ms)
 void pw_progress_format(const struct pw_progress *progress, int64_t now_ns, struct pw_str *ret_text)
 {
     double elapsed_sec = pw_ns_to_sec(now_ns - progress->started_at_ns);
+    if (progress->name) {
+        pw_str_addf(ret_text, "%s: ", progress->name);
+    }
     pw_str_addf(ret_text, "%s %u", progress->warmup ? "warm-up" : "iteration", progress->number);
     if (progress->total > 0) {
         pw_str_addf(ret_text, "/%u", progress->total);

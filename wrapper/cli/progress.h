@@ -13,7 +13,8 @@
 #include "core/str.h"
 
 struct pw_progress {
-    int fd; /* the terminal; -1: no progress is shown */
+    int fd;           /* the terminal; -1: no progress is shown */
+    const char *name; /* of what runs, before the line; NULL: none. Borrowed */
     bool on_screen;
     unsigned planned; /* iterations with warm-up; 0: not known */
     unsigned done;

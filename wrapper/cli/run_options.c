@@ -10,6 +10,7 @@ enum {
     GROUP_HOOKS,
     GROUP_SAMPLING,
     GROUP_TELEMETRY,
+    GROUP_GATE,
     GROUP_RESULT,
     GROUP_OLD
 };
@@ -21,6 +22,7 @@ static const char *const groups[] = {
     [GROUP_HOOKS] = "Hooks: shell commands whose time never counts",
     [GROUP_SAMPLING] = "Sampling",
     [GROUP_TELEMETRY] = "Telemetry (OpenTelemetry)",
+    [GROUP_GATE] = "Gate: exit status 1 if a bound is not kept",
     [GROUP_RESULT] = "Results",
     [GROUP_OLD] = "Without effect, accepted for scripts written for the older harness",
 };
@@ -75,6 +77,12 @@ static int check_otlp(const char *text, struct pw_err *err)
             err, "leave it out, and use --otel-env OTEL_EXPORTER_OTLP_HEADERS=... instead");
     }
     return 0;
+}
+
+static int check_decide(const char *text, struct pw_err *err)
+{
+    bool known = strcmp(text, "value") == 0 || strcmp(text, "ci") == 0;
+    return known ? 0 : pw_err_set(err, PW_ERR_USAGE, "`%s` is neither value nor ci", text);
 }
 
 #define FIELD(name) .offset = offsetof(struct pw_run_options, name)
@@ -475,6 +483,54 @@ static const struct pw_option options[] = {
      FIELD(action_attributes),
      .help = "Attributes that name the tool or action of a span, log record or metric, the best "
              "first."},
+    {.name = "sla",
+     .type = PW_OPTION_STRING,
+     .group = GROUP_GATE,
+     .argument = "PROFILE|FILE",
+     FIELD(sla),
+     .help =
+         "Judge the run by this profile when it is done: cold, throughput, exec, streaming, or "
+         "a profile file (see perfwrap check). A profile that cannot be used is told before "
+         "anything runs. The run's own name is that of --profile-name, whatever the profile's."},
+    {.name = "bound",
+     .type = PW_OPTION_LIST,
+     .group = GROUP_GATE,
+     .argument = "EXPRESSION",
+     FIELD(bounds),
+     .help = "Judge the run by this bound, as 'latency_ms p(95) <= 250ms'. It takes the place of "
+             "the profile's bound on the same number in the same direction."},
+    {.name = "decide",
+     .type = PW_OPTION_STRING,
+     .group = GROUP_GATE,
+     .argument = "value|ci",
+     .check = check_decide,
+     FIELD(decide),
+     .help = "By the value alone (the default), or by its 95 % interval: a bound within it is then "
+             "inconclusive."},
+    {.name = "tell-apart",
+     .type = PW_OPTION_FLAG,
+     .group = GROUP_GATE,
+     FIELD(tell_apart),
+     .help = "Exit status 3, not 1, for bounds that are inconclusive or have no data."},
+    {.name = "baseline",
+     .type = PW_OPTION_STRING,
+     .group = GROUP_GATE,
+     .argument = "SUMMARY",
+     FIELD(baseline),
+     .help = "What `baseline` means in a bound: a summary, or a run folder."},
+    {.name = "extend-to",
+     .type = PW_OPTION_UNSIGNED,
+     .group = GROUP_GATE,
+     .argument = "N",
+     .initial = "0",
+     .min = 0,
+     .max = PW_LIMIT_ITERATIONS,
+     .profile_key = "extend_to",
+     FIELD(extend_to),
+     .help = "While a bound is inconclusive, add iterations, up to N of them in all; implies "
+             "--decide ci. The bounds are looked at again after each quarter more, which makes a "
+             "wrong decision by luck somewhat likelier than 5 %. A time budget is still kept. "
+             "0: no more than --iterations."},
     {.name = "out-dir",
      .type = PW_OPTION_STRING,
      .group = GROUP_RESULT,

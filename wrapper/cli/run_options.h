@@ -34,6 +34,10 @@ struct pw_run_options {
     double monitor_sleep_ms, xctrace_time_limit_sec;
     bool xctrace_capture;
     unsigned xctrace_hotspots_limit;
+    const char *sla, *decide, *baseline;
+    struct pw_option_list bounds;
+    unsigned extend_to;
+    bool tell_apart;
     bool help, version;
 };
 

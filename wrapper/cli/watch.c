@@ -16,11 +16,17 @@ void pw_watch_init(struct pw_watch *watch, const struct pw_plan *plan, bool quie
                      counted ? plan->warmup + plan->iterations : 0, pw_clock_now_ns());
 }
 
+void pw_watch_set_name(struct pw_watch *watch, const char *name)
+{
+    watch->name = watch->progress.name = name;
+}
+
 void pw_watch_done(struct pw_watch *watch)
 {
     pw_progress_done(&watch->progress);
     if (watch->failures > PW_WATCH_FAILURES_SHOWN) {
-        fprintf(stderr, "perfwrap: %" PRIu64 " further workers failed\n",
+        fprintf(stderr, "perfwrap: %s%s%" PRIu64 " further workers failed\n",
+                watch->name ? watch->name : "", watch->name ? ", " : "",
                 watch->failures - PW_WATCH_FAILURES_SHOWN);
     }
 }
@@ -89,10 +95,11 @@ static void on_failed(void *context, bool warmup, const struct pw_iteration_reco
         return;
     }
     pw_progress_clear(&watch->progress);
+    fprintf(stderr, "perfwrap: %s%s", watch->name ? watch->name : "", watch->name ? ", " : "");
     if (warmup) {
-        fprintf(stderr, "perfwrap: warm-up, worker %u: ", worker->id);
+        fprintf(stderr, "warm-up, worker %u: ", worker->id);
     } else {
-        fprintf(stderr, "perfwrap: iteration %u, worker %u: ", iteration->number, worker->id);
+        fprintf(stderr, "iteration %u, worker %u: ", iteration->number, worker->id);
     }
     print_end(worker);
     print_tail("stdout", stdout_tail);

@@ -12,6 +12,7 @@
 enum { PW_WATCH_FAILURES_SHOWN = 3 }; /* failed workers whose output is shown; others are counted */
 
 struct pw_watch {
+    const char *name; /* which of several sessions this is; NULL: there is only one. Borrowed */
     const struct pw_plan *plan;
     struct pw_progress progress;
     uint64_t failures; /* told by the session and not ignored; warm-up too */
@@ -19,6 +20,7 @@ struct pw_watch {
 };
 
 void pw_watch_init(struct pw_watch *watch, const struct pw_plan *plan, bool quiet);
+void pw_watch_set_name(struct pw_watch *watch, const char *name);
 /* Clears the progress line and tells how many failures were not shown. */
 void pw_watch_done(struct pw_watch *watch);
 struct pw_session_events pw_watch_events(struct pw_watch *watch);

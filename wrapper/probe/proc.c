@@ -39,8 +39,9 @@ enum pw_proc_outcome pw_proc_open_file(const struct pw_proc *proc, int flags, in
     return open_path(proc, flags, ret_fd, text);
 }
 
-/* Finds out how descendants can be found, with the caller itself as the process to try it on. */
-static void choose_source(struct pw_proc *proc)
+/* Finds out how descendants can be found, and whether pids here are those that the clocks go by,
+ * with the caller itself as the process to try it on. */
+static void choose_sources(struct pw_proc *proc)
 {
     PW_FD_AUTO stat_fd = -1;
     PW_FD_AUTO children_fd = -1;
@@ -57,6 +58,9 @@ static void choose_source(struct pw_proc *proc)
     }
     outcome = pw_proc_open_file(proc, 0, &children_fd, "self/task/%d/children", self.pid);
     proc->source = outcome == PW_PROC_OK ? PW_PROC_CHILDREN : PW_PROC_SCAN;
+    proc->has_clocks = proc->is_real && self.pid == getpid();
+    if (proc->has_clocks)
+        proc->clock_tick_ns = pw_clock_tick_ns();
 }
 
 int pw_proc_open(const char *root, struct pw_proc **ret_proc, struct pw_err *err)
@@ -73,15 +77,16 @@ int pw_proc_open(const char *root, struct pw_proc **ret_proc, struct pw_err *err
         free(proc);
         return -1;
     }
-    proc->fd_size_counts = fstatfs(proc->root_fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+    proc->is_real = fstatfs(proc->root_fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
     proc->has_rollup = faccessat(proc->root_fd, "self/smaps_rollup", F_OK, 0) == 0;
+    proc->clock_tick_ns = 1;
     proc->ns_per_tick = PW_NS_PER_SEC / sysconf(_SC_CLK_TCK);
     proc->page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         rlim_t limit = files.rlim_cur < INT_MAX ? files.rlim_cur : INT_MAX;
         proc->kept_limit = (unsigned)(limit * PW_LIMIT_KEPT_FDS_SHARE_PCT / 100);
     }
-    choose_source(proc);
+    choose_sources(proc);
     *ret_proc = proc;
     return 0;
 }
@@ -136,6 +141,22 @@ void pw_proc_keep_no_more(struct pw_proc *proc, int *kept)
     if (*kept >= 0)
         proc->kept--;
     pw_fd_done(kept);
+}
+
+bool pw_proc_clock_read(const struct pw_proc *proc, pid_t pid, clockid_t *clock,
+                        uint64_t *ret_cpu_ns)
+{
+    struct timespec used;
+
+    if (!proc->has_clocks)
+        return false;
+    /* The id of a process's CPU clock is never 0, which is CLOCK_REALTIME. */
+    if (*clock == 0 && clock_getcpuclockid(pid, clock) != 0)
+        return false;
+    if (clock_gettime(*clock, &used) != 0)
+        return false;
+    *ret_cpu_ns = (uint64_t)used.tv_sec * PW_NS_PER_SEC + (uint64_t)used.tv_nsec;
+    return true;
 }
 
 static void add_link(void *context, pid_t pid)

@@ -1,8 +1,8 @@
 /*
  * The mounted /proc as wrapper/probe/tree.c uses it: opening files below it, descriptors that are
- * kept within a bound, and the parent of every process where the kernel does not list children. For
- * wrapper/probe alone; its life cycle, pw_proc_open() and pw_proc_close(), is in
- * wrapper/probe/tree.h.
+ * kept within a bound, the CPU clocks of its processes, and the parent of every process where the
+ * kernel does not list children. For wrapper/probe alone; its life cycle, pw_proc_open() and
+ * pw_proc_close(), is in wrapper/probe/tree.h.
  *
  * Threads: one at a time.
  */
@@ -22,10 +22,12 @@ enum pw_proc_source { PW_PROC_CHILDREN, PW_PROC_SCAN, PW_PROC_NONE };
 struct pw_proc {
     int root_fd;
     enum pw_proc_source source;
-    enum pw_absence absence; /* why it is PW_PROC_NONE */
-    bool fd_size_counts;     /* st_size of /proc/PID/fd may be the number of entries (Linux 6.2) */
-    bool has_rollup;         /* smaps_rollup (Linux 4.14) */
+    enum pw_absence absence;   /* why it is PW_PROC_NONE */
+    bool is_real;              /* not a fake tree */
+    bool has_clocks;           /* its pids are those of our own namespace, and of CPU clocks */
+    bool has_rollup;           /* smaps_rollup (Linux 4.14) */
     unsigned kept, kept_limit; /* descriptors */
+    int64_t clock_tick_ns;     /* a CPU clock may be behind by as much; 1 without clocks */
     int64_t ns_per_tick;
     uint64_t page_bytes;
     struct pw_proc_link {
@@ -52,6 +54,13 @@ __attribute__((format(printf, 5, 6))) enum pw_proc_outcome pw_proc_borrow(
 void pw_proc_give_back(struct pw_proc_borrowed *borrowed);
 /* Closes a kept descriptor; does nothing for -1. */
 void pw_proc_keep_no_more(struct pw_proc *proc, int *kept);
+
+/* The CPU time that the process has used, in ns: of all its threads, ended ones too, also of a
+ * zombie, whosever it is. Of a thread that is running, what it has used since the kernel's last
+ * tick may be missing. *clock is kept for the next time; 0 if there was none. False if it has no
+ * clock or is gone. Only the caller can tell whether the pid was given again. */
+bool pw_proc_clock_read(const struct pw_proc *proc, pid_t pid, clockid_t *clock,
+                        uint64_t *ret_cpu_ns);
 
 /* Reads the parent of every process anew. */
 void pw_proc_scan(struct pw_proc *proc);

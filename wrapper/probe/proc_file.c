@@ -87,6 +87,7 @@ bool pw_proc_stat_parse(const char *text, size_t length, struct pw_proc_stat *re
     }
     if (!pid_of(fields[1], &stat.pid) || !pid_of(fields[4], &stat.ppid))
         return false;
+    stat.has_waited = fields[11] > 0;
     stat.utime_ticks = fields[14];
     stat.stime_ticks = fields[15];
     stat.cutime_ticks = fields[16];

@@ -27,9 +27,10 @@ enum pw_proc_outcome pw_proc_outcome_of(int sys);
 
 /* What is used of /proc/PID/stat. Times are in clock ticks, sysconf(_SC_CLK_TCK). */
 struct pw_proc_stat {
-    pid_t pid;                           /* field 1 */
-    char state;                          /* field 3: R S D T t I, Z zombie, X dead */
-    pid_t ppid;                          /* field 4 */
+    pid_t pid;       /* field 1 */
+    char state;      /* field 3: R S D T t I, Z zombie, X dead */
+    pid_t ppid;      /* field 4 */
+    bool has_waited; /* field 11 is not 0: it has waited for a child, any of which had a fault */
     uint64_t utime_ticks, stime_ticks;   /* fields 14, 15: of all threads, ended ones too */
     uint64_t cutime_ticks, cstime_ticks; /* fields 16, 17: of descendants that were waited for */
     uint64_t threads;                    /* field 20; a zombie whose threads all ended has 1 */

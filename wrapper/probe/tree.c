@@ -6,17 +6,23 @@
  * of the target's own), so the order has this property: every process stands behind all that can
  * ever wait for it.
  *
- * CPU time. While a process exists, also as a zombie, its own time is in its stat; when it is
- * waited for, that moves to cutime and cstime of whoever waited; if its parent ignores SIGCHLD it
- * vanishes. Two sums, neither of which is ever above the truth: snapshot: own and waited-for time
- * of all processes, and the warden's waited-for time. As whoever may wait is read before those it
- * may wait for, a time that moves meanwhile is missed for one sample, never counted twice. The
- * kernel adds the time to the parent's just before it removes the child, which then has state X:
- * those are left out here. Times lost to an ignored SIGCHLD are missing. followed: the own time of
- * every process up to when it was last read. Misses what a process did after that, and processes
- * that no sample saw. The tree's CPU time is the largest value that either of them ever had, so it
- * never decreases. Each process gives its times in whole ticks, cut off: up to one tick too little
- * in each of the fields.
+ * CPU time. While a process exists, also as a zombie, its own time is what its CPU clock says; when
+ * it is waited for, that moves to cutime and cstime of whoever waited; if its parent ignores
+ * SIGCHLD it vanishes. Two sums, neither of which is ever above the truth: snapshot: own and
+ * waited-for time of all processes, and the warden's waited-for time. As whoever may wait is read
+ * before those it may wait for, a time that moves meanwhile is missed for one sample, never counted
+ * twice. The kernel adds the time to the parent's just before it removes the child, which then has
+ * state X: those are left out here. Times lost to an ignored SIGCHLD are missing. followed: the own
+ * time of every process up to when it was last read. Misses what a process did after that, and
+ * processes that no sample saw. The tree's CPU time is the largest value that either of them ever
+ * had, so it never decreases.
+ *
+ * How exact that is. Own times are in nanoseconds. cutime and cstime are in whole clock ticks of 10
+ * ms, cut off: a process's time loses up to a tick in each when it is waited for, and the snapshot
+ * may fall below the followed sum by that, which then counts. A tick that becomes full was partly
+ * used before: so a difference of two samples may be too large by what was cut off in the first,
+ * and the sample says how much that can be. A process whose CPU clock cannot be had (a /proc of
+ * another pid namespace, say) gives its own time in such ticks too.
  */
 #include "wrapper/probe/tree.h"
 
@@ -27,8 +33,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "core/clock.h"
 #include "core/file.h"
 #include "core/limits.h"
+#include "core/saturate.h"
 #include "wrapper/probe/proc.h"
 #include "wrapper/probe/proc_file.h"
 
@@ -38,8 +46,9 @@ struct process {
     pid_t pid;
     bool is_root, seen, gone;
     int stat_fd, children_fd; /* kept, or -1 */
+    clockid_t clock;          /* its CPU clock, or 0 */
     uint64_t starttime_ticks; /* if seen */
-    uint64_t own_ticks;       /* user and system time when last read */
+    uint64_t own_ns;          /* user and system time when last read */
 };
 
 struct pw_tree {
@@ -52,7 +61,13 @@ struct pw_tree {
     size_t slot_count; /* a power of two */
     bool denied;       /* something was there, but not ours to read */
     uint64_t seen, missed, skipped;
-    uint64_t warden_ticks, root_ticks, followed_ticks, tree_ticks;
+    uint64_t warden_ns, root_ns, followed_ns, tree_ns; /* CPU time */
+};
+
+/* What one look at a process found. */
+struct reading {
+    struct pw_proc_stat stat;
+    uint64_t own_ns;
 };
 
 /* One sample while it is taken. */
@@ -60,7 +75,8 @@ struct look {
     struct pw_tree *tree;
     struct pw_tree_sample *sample;
     unsigned want;
-    uint64_t snapshot_ticks;
+    uint64_t snapshot_ns;
+    uint64_t hidden_ns;    /* at most, in clock ticks that are not full */
     uint64_t skipped;      /* for want of room */
     uint64_t listed;       /* children of the process that is being visited */
     int task_fd;           /* /proc/PID/task of the process that is being visited */
@@ -215,14 +231,34 @@ static void visit_children(struct look *look, struct process *process, uint64_t 
 
 /* Numbers of one process */
 
+static uint64_t ns_of(const struct pw_proc *proc, uint64_t ticks)
+{
+    uint64_t limit = (uint64_t)(INT64_MAX / proc->ns_per_tick);
+
+    return (ticks < limit ? ticks : limit) * (uint64_t)proc->ns_per_tick;
+}
+
+/* An open stat file stays with the process that had the pid when it was opened. So if the file can
+ * be read after the clock was, the pid was not given again between, and the clock is this process's
+ * too. */
 static enum pw_proc_outcome read_stat(struct pw_proc *proc, struct process *process,
-                                      struct pw_proc_stat *ret_stat)
+                                      struct reading *ret_reading)
 {
     PW_PROC_BORROWED_AUTO file;
     enum pw_proc_outcome outcome =
         pw_proc_borrow(proc, &process->stat_fd, 0, &file, "%d/stat", process->pid);
+    struct reading reading;
 
-    return outcome == PW_PROC_OK ? pw_proc_stat_read(file.fd, ret_stat) : outcome;
+    if (outcome != PW_PROC_OK)
+        return outcome;
+    bool has_clock = pw_proc_clock_read(proc, process->pid, &process->clock, &reading.own_ns);
+    outcome = pw_proc_stat_read(file.fd, &reading.stat);
+    if (outcome != PW_PROC_OK)
+        return outcome;
+    if (!has_clock)
+        reading.own_ns = ns_of(proc, reading.stat.utime_ticks + reading.stat.stime_ticks);
+    *ret_reading = reading;
+    return PW_PROC_OK;
 }
 
 static void read_thread_pages(void *context, pid_t tid)
@@ -263,10 +299,10 @@ static struct pw_value count_fds(struct pw_tree *tree, pid_t pid)
     enum pw_proc_outcome outcome =
         pw_proc_borrow(tree->proc, &tree->root_fds_fd, O_DIRECTORY, &file, "%d/fd", pid);
 
-    if (outcome == PW_PROC_OK && tree->proc->fd_size_counts && fstat(file.fd, &dir) == 0 &&
+    if (outcome == PW_PROC_OK && tree->proc->is_real && fstat(file.fd, &dir) == 0 &&
         dir.st_size > 0)
         return pw_value_of((double)dir.st_size);
-    /* Older kernels say 0. */
+    /* Before Linux 6.2 that is 0. */
     if (outcome == PW_PROC_OK)
         outcome = pw_proc_numbers_read(file.fd, count_descriptor, &count);
     if (outcome == PW_PROC_OK)
@@ -297,19 +333,29 @@ static void add_rollup(struct look *look, pid_t pid)
         look->rollup_without_footprint = true;
 }
 
-static void add_cpu(struct look *look, struct process *process, const struct pw_proc_stat *stat)
+/* The time of those that it has waited for. */
+static uint64_t read_waited(struct look *look, const struct pw_proc_stat *stat)
+{
+    if (stat->has_waited)
+        look->hidden_ns += ns_of(look->tree->proc, 2); /* less than one in each field */
+    return ns_of(look->tree->proc, stat->cutime_ticks + stat->cstime_ticks);
+}
+
+static void add_cpu(struct look *look, struct process *process, const struct reading *reading)
 {
     struct pw_tree *tree = look->tree;
-    uint64_t own = stat->utime_ticks + stat->stime_ticks;
 
-    if (own > process->own_ticks) {
-        tree->followed_ticks += own - process->own_ticks;
-        process->own_ticks = own;
+    if (reading->own_ns > process->own_ns) {
+        tree->followed_ns = pw_add_saturated(tree->followed_ns, reading->own_ns - process->own_ns);
+        process->own_ns = reading->own_ns;
     }
-    if (stat->state != 'X')
-        look->snapshot_ticks += own + stat->cutime_ticks + stat->cstime_ticks;
+    if (reading->stat.state != 'X') {
+        uint64_t waited_ns = read_waited(look, &reading->stat);
+        look->snapshot_ns = pw_add_saturated(look->snapshot_ns, process->own_ns);
+        look->snapshot_ns = pw_add_saturated(look->snapshot_ns, waited_ns);
+    }
     if (process->is_root)
-        tree->root_ticks = process->own_ticks;
+        tree->root_ns = process->own_ns;
 }
 
 /* One sample of one process */
@@ -323,11 +369,11 @@ static bool is_hidden(pid_t pid)
 
 /* Reads a process's stat and checks that the pid is still, or for the first time, that of a process
  * of the tree. If it is not, the process is forgotten. */
-static bool read_process(struct pw_tree *tree, struct process *process,
-                         struct pw_proc_stat *ret_stat)
+static bool read_process(struct pw_tree *tree, struct process *process, struct reading *ret_reading)
 {
-    struct pw_proc_stat stat;
-    enum pw_proc_outcome outcome = read_stat(tree->proc, process, &stat);
+    struct reading reading;
+    const struct pw_proc_stat *stat = &reading.stat;
+    enum pw_proc_outcome outcome = read_stat(tree->proc, process, &reading);
     bool is_ours = outcome == PW_PROC_OK;
 
     if (outcome == PW_PROC_DENIED)
@@ -335,16 +381,16 @@ static bool read_process(struct pw_tree *tree, struct process *process,
     if (outcome == PW_PROC_DENIED || outcome == PW_PROC_FAILED)
         return false;
     if (is_ours && process->seen)
-        is_ours = stat.starttime_ticks == process->starttime_ticks;
+        is_ours = stat->starttime_ticks == process->starttime_ticks;
     else if (is_ours)
         is_ours =
-            stat.ppid == tree->warden.pid || (!process->is_root && find(tree, stat.ppid) != 0);
+            stat->ppid == tree->warden.pid || (!process->is_root && find(tree, stat->ppid) != 0);
     if (is_ours) {
         if (!process->seen)
             tree->seen++;
         process->seen = true;
-        process->starttime_ticks = stat.starttime_ticks;
-        *ret_stat = stat;
+        process->starttime_ticks = stat->starttime_ticks;
+        *ret_reading = reading;
         return true;
     }
     if (!process->seen && outcome == PW_PROC_GONE && is_hidden(process->pid))
@@ -360,25 +406,26 @@ static void visit(struct look *look, size_t index)
     struct pw_tree *tree = look->tree;
     struct pw_tree_sample *sample = look->sample;
     struct process *process = &tree->processes[index];
-    struct pw_proc_stat stat;
+    struct reading reading;
+    const struct pw_proc_stat *stat = &reading.stat;
     bool is_root = process->is_root;
 
-    if (!read_process(tree, process, &stat))
+    if (!read_process(tree, process, &reading))
         return;
-    add_cpu(look, process, &stat);
-    if (stat.state == 'X' || (stat.state == 'Z' && stat.threads <= 1))
+    add_cpu(look, process, &reading);
+    if (stat->state == 'X' || (stat->state == 'Z' && stat->threads <= 1))
         return;
-    uint64_t rss_bytes = rss_pages(look, &stat) * tree->proc->page_bytes;
+    uint64_t rss_bytes = rss_pages(look, stat) * tree->proc->page_bytes;
     sample->processes++;
-    sample->threads += (uint32_t)stat.threads;
+    sample->threads += (uint32_t)stat->threads;
     sample->rss_bytes += rss_bytes;
-    visit_children(look, process, stat.threads);
+    visit_children(look, process, stat->threads);
     if ((look->want & PW_TREE_WANT_MAPS) && tree->proc->has_rollup)
-        add_rollup(look, stat.pid);
+        add_rollup(look, stat->pid);
     if (is_root) {
         sample->root_rss_bytes = rss_bytes;
         sample->direct_children = pw_value_of((double)look->listed);
-        sample->open_fds = count_fds(tree, stat.pid);
+        sample->open_fds = count_fds(tree, stat->pid);
     }
 }
 
@@ -386,15 +433,15 @@ static void visit(struct look *look, size_t index)
 static void visit_warden(struct look *look)
 {
     struct pw_tree *tree = look->tree;
-    struct pw_proc_stat stat;
-    enum pw_proc_outcome outcome = read_stat(tree->proc, &tree->warden, &stat);
+    struct reading reading;
+    enum pw_proc_outcome outcome = read_stat(tree->proc, &tree->warden, &reading);
 
     if (outcome == PW_PROC_DENIED || (outcome == PW_PROC_GONE && is_hidden(tree->warden.pid)))
         tree->denied = true;
     if (outcome != PW_PROC_OK)
         return;
-    tree->warden_ticks = stat.cutime_ticks + stat.cstime_ticks;
-    visit_children(look, &tree->warden, stat.threads);
+    tree->warden_ns = read_waited(look, &reading.stat);
+    visit_children(look, &tree->warden, reading.stat.threads);
 }
 
 static void set_maps(const struct look *look, struct pw_tree_sample *sample)
@@ -418,11 +465,27 @@ static void set_maps(const struct look *look, struct pw_tree_sample *sample)
                                   : pw_value_of((double)look->footprint_bytes);
 }
 
-static int64_t ns_of(const struct pw_tree *tree, uint64_t ticks)
+static uint64_t larger(uint64_t a, uint64_t b)
 {
-    uint64_t limit = (uint64_t)(INT64_MAX / tree->proc->ns_per_tick);
+    return a > b ? a : b;
+}
 
-    return (int64_t)(ticks < limit ? ticks : limit) * tree->proc->ns_per_tick;
+static int64_t signed_ns(uint64_t ns)
+{
+    return ns < INT64_MAX ? (int64_t)ns : INT64_MAX;
+}
+
+static void set_cpu(const struct look *look, struct pw_tree_sample *sample)
+{
+    struct pw_tree *tree = look->tree;
+    uint64_t snapshot_ns = pw_add_saturated(look->snapshot_ns, tree->warden_ns);
+    uint64_t most_ns = pw_add_saturated(snapshot_ns, look->hidden_ns);
+
+    tree->tree_ns = larger(tree->tree_ns, larger(snapshot_ns, tree->followed_ns));
+    sample->cpu_ns = signed_ns(tree->tree_ns);
+    sample->cpu_most_ns = signed_ns(larger(tree->tree_ns, most_ns));
+    sample->cpu_followed_ns = signed_ns(tree->followed_ns);
+    sample->root_cpu_ns = signed_ns(tree->root_ns);
 }
 
 /* The tree as a whole */
@@ -458,11 +521,11 @@ void pw_tree_close(struct pw_tree *tree)
     free(tree);
 }
 
-enum pw_tree_outcome pw_tree_sample(struct pw_tree *tree, int64_t now_ns, unsigned want,
+enum pw_tree_outcome pw_tree_sample(struct pw_tree *tree, unsigned want,
                                     struct pw_tree_sample *ret_sample)
 {
     struct pw_tree_sample sample = {
-        .at_ns = now_ns,
+        .earliest_ns = pw_clock_tick_before_ns(pw_clock_now_ns(), tree->proc->clock_tick_ns),
         .open_fds = pw_value_absent(PW_ABSENT_NO_SAMPLES),
         .direct_children = pw_value_absent(PW_ABSENT_NO_SAMPLES),
     };
@@ -479,15 +542,10 @@ enum pw_tree_outcome pw_tree_sample(struct pw_tree *tree, int64_t now_ns, unsign
     if (look.skipped > tree->skipped)
         tree->skipped = look.skipped;
 
-    look.snapshot_ticks += tree->warden_ticks;
-    if (look.snapshot_ticks > tree->tree_ticks)
-        tree->tree_ticks = look.snapshot_ticks;
-    if (tree->followed_ticks > tree->tree_ticks)
-        tree->tree_ticks = tree->followed_ticks;
+    set_cpu(&look, &sample);
+    sample.latest_ns = pw_clock_now_ns();
     if (sample.processes == 0)
         return PW_TREE_GONE;
-    sample.cpu_ns = ns_of(tree, tree->tree_ticks);
-    sample.root_cpu_ns = ns_of(tree, tree->root_ticks);
     set_maps(&look, &sample);
     *ret_sample = sample;
     return PW_TREE_SAMPLED;

@@ -11,7 +11,7 @@
  * (wrapper/probe/tree_stats.h).
  *
  * Threads: a tree and its struct pw_proc belong to one thread at a time. Units: ns, bytes.
- * Source: proc(5), Documentation/filesystems/proc.rst.
+ * Source: proc(5), clock_getcpuclockid(3), Documentation/filesystems/proc.rst.
  */
 #ifndef PW_PROBE_TREE_H
 #define PW_PROBE_TREE_H
@@ -37,12 +37,19 @@ struct pw_tree;
 /* One look at the tree. Sums are over all live processes found (zombies too, they hold no memory).
  */
 struct pw_tree_sample {
-    int64_t at_ns;               /* CLOCK_MONOTONIC, as given */
+    /* CLOCK_MONOTONIC. Each number is of some moment between these: reading had ended at latest_ns,
+     * and earliest_ns is the kernel's last tick (core/clock.h) before it began. What a running
+     * thread uses is added to its CPU time at ticks, and when it stops running. */
+    int64_t earliest_ns, latest_ns;
     uint32_t processes, threads; /* live; zombies are not counted */
     uint64_t rss_bytes, root_rss_bytes;
     int64_t cpu_ns; /* user + system time of the whole tree since its start, ended and waited-for
-                       processes included; never decreases */
-    int64_t root_cpu_ns; /* of the worker process alone, without its children */
+                       processes included; never decreases, never above the truth */
+    int64_t cpu_most_ns;     /* that, and the most that is hidden by waited-for time being given in
+                                whole clock ticks of 10 ms */
+    int64_t cpu_followed_ns; /* the part of it that was read as processes' own time, which is in ns;
+                                never decreases */
+    int64_t root_cpu_ns;     /* of the worker process alone, without its children */
     struct pw_value open_fds, direct_children;  /* of the worker process; absent with reason */
     struct pw_value pss_bytes, footprint_bytes; /* if asked for with PW_TREE_WANT_MAPS */
 };
@@ -63,7 +70,7 @@ int pw_tree_open(struct pw_proc *proc, pid_t warden_pid, pid_t root_pid, struct 
                  struct pw_err *err);
 void pw_tree_close(struct pw_tree *tree);
 /* *ret_sample is untouched unless PW_TREE_SAMPLED. */
-enum pw_tree_outcome pw_tree_sample(struct pw_tree *tree, int64_t now_ns, unsigned want,
+enum pw_tree_outcome pw_tree_sample(struct pw_tree *tree, unsigned want,
                                     struct pw_tree_sample *ret_sample);
 uint64_t pw_tree_processes_seen(const struct pw_tree *tree); /* different ones, over all samples */
 uint64_t pw_tree_missed_exits(const struct pw_tree *tree); /* listed, but gone before first read */

@@ -5,9 +5,25 @@
 #define KIB 1024.0
 #define MIB 1048576.0
 
-static double percent(struct pw_tree_stats_at from, struct pw_tree_stats_at to)
+static int64_t time_between(const struct pw_tree_stats_at *from, const struct pw_tree_stats_at *to)
 {
-    return (double)(to.cpu_ns - from.cpu_ns) * 100.0 / (double)(to.at_ns - from.at_ns);
+    return to->latest_ns - from->earliest_ns;
+}
+
+static double percent(int64_t cpu_ns, int64_t time_ns)
+{
+    return (double)cpu_ns * 100.0 / (double)time_ns;
+}
+
+/* Not more than was used. */
+static struct pw_value window_pct(const struct pw_tree_stats_at *from,
+                                  const struct pw_tree_stats_at *to)
+{
+    int64_t cpu_ns = to->cpu_ns - from->most_ns;
+    int64_t followed_ns = to->followed_ns - from->followed_ns;
+
+    return pw_value_of(
+        percent(cpu_ns > followed_ns ? cpu_ns : followed_ns, time_between(from, to)));
 }
 
 /* The larger one of numbers; a reason only as long as there is no number. */
@@ -23,24 +39,24 @@ static void raise_peak(struct pw_value *peak, struct pw_value value)
 
 /* CPU use of a series of points */
 
-static void cpu_start(struct pw_tree_stats_cpu *cpu, struct pw_tree_stats_at at)
+static void cpu_start(struct pw_tree_stats_cpu *cpu, const struct pw_tree_stats_at *at)
 {
-    cpu->window = at;
+    cpu->window = *at;
     cpu->peak_pct = cpu->mean_pct = pw_value_absent(PW_ABSENT_NO_SAMPLES);
 }
 
-static void cpu_add(struct pw_tree_stats_cpu *cpu, struct pw_tree_stats_at at)
+static void cpu_add(struct pw_tree_stats_cpu *cpu, const struct pw_tree_stats_at *at)
 {
     if (!cpu->has_points)
-        cpu->first = at;
+        cpu->first = *at;
     cpu->has_points = true;
-    cpu->last = at;
-    if (at.at_ns - cpu->window.at_ns < PW_TREE_WINDOW_NS)
+    cpu->last = *at;
+    if (time_between(&cpu->window, at) < PW_TREE_WINDOW_NS)
         return;
-    raise_peak(&cpu->peak_pct, pw_value_of(percent(cpu->window, at)));
+    raise_peak(&cpu->peak_pct, window_pct(&cpu->window, at));
     cpu->previous_window = cpu->window;
     cpu->has_window = true;
-    cpu->window = at;
+    cpu->window = *at;
 }
 
 /* `life_pct` stands in for what the points are too near to each other for. */
@@ -48,10 +64,11 @@ static void cpu_end(struct pw_tree_stats_cpu *cpu, struct pw_value life_pct)
 {
     if (!cpu->has_points)
         return;
-    if (cpu->has_window && cpu->last.at_ns > cpu->window.at_ns)
-        raise_peak(&cpu->peak_pct, pw_value_of(percent(cpu->previous_window, cpu->last)));
-    cpu->mean_pct = cpu->last.at_ns - cpu->first.at_ns >= PW_TREE_WINDOW_NS
-                        ? pw_value_of(percent(cpu->first, cpu->last))
+    if (cpu->has_window && cpu->last.latest_ns > cpu->window.latest_ns)
+        raise_peak(&cpu->peak_pct, window_pct(&cpu->previous_window, &cpu->last));
+    int64_t time_ns = time_between(&cpu->first, &cpu->last);
+    cpu->mean_pct = time_ns >= PW_TREE_WINDOW_NS
+                        ? pw_value_of(percent(cpu->last.cpu_ns - cpu->first.cpu_ns, time_ns))
                         : life_pct;
     raise_peak(&cpu->peak_pct, cpu->mean_pct);
 }
@@ -87,21 +104,19 @@ static double mid_footprint(const struct pw_tree_stats *stats)
 
 void pw_tree_stats_init(struct pw_tree_stats *stats, int64_t started_at_ns, bool top_attach)
 {
-    struct pw_tree_stats_at start = {.at_ns = started_at_ns, .cpu_ns = 0};
+    struct pw_tree_stats_at start = {.earliest_ns = started_at_ns, .latest_ns = started_at_ns};
 
     *stats = (struct pw_tree_stats){.started_at_ns = started_at_ns,
                                     .ended_at_ns = started_at_ns,
                                     .top_attach = top_attach,
                                     .footprint_stride = 1};
-    cpu_start(&stats->tree_cpu, start);
-    cpu_start(&stats->root_cpu, start);
+    cpu_start(&stats->tree_cpu, &start);
+    cpu_start(&stats->root_cpu, &start);
 }
 
-static void add_top_point(struct pw_tree_stats *stats, const struct pw_tree_sample *sample)
+static void add_top_point(struct pw_tree_stats *stats, const struct pw_tree_stats_at *at,
+                          double rss_bytes)
 {
-    struct pw_tree_stats_at at = {.at_ns = sample->at_ns, .cpu_ns = sample->cpu_ns};
-    double rss_bytes = (double)sample->rss_bytes;
-
     /* Its windows lie between its own points. */
     if (stats->top_points++ == 0)
         cpu_start(&stats->top_cpu, at);
@@ -115,7 +130,7 @@ void pw_tree_stats_add(struct pw_tree_stats *stats, const struct pw_tree_sample 
                        bool top_point)
 {
     stats->samples++;
-    stats->ended_at_ns = sample->at_ns;
+    stats->ended_at_ns = sample->latest_ns;
     if (sample->rss_bytes > stats->peak_rss_bytes)
         stats->peak_rss_bytes = sample->rss_bytes;
     if (sample->root_rss_bytes > stats->peak_root_rss_bytes)
@@ -127,32 +142,42 @@ void pw_tree_stats_add(struct pw_tree_stats *stats, const struct pw_tree_sample 
     raise_peak(&stats->peak_open_fds, sample->open_fds);
     raise_peak(&stats->peak_direct_children, sample->direct_children);
     raise_peak(&stats->peak_pss_bytes, sample->pss_bytes);
-    cpu_add(&stats->tree_cpu, (struct pw_tree_stats_at){sample->at_ns, sample->cpu_ns});
-    cpu_add(&stats->root_cpu, (struct pw_tree_stats_at){sample->at_ns, sample->root_cpu_ns});
+    int64_t earliest_ns = sample->earliest_ns;
+    if (earliest_ns < stats->started_at_ns)
+        earliest_ns = stats->started_at_ns;
+    struct pw_tree_stats_at tree = {earliest_ns, sample->latest_ns, sample->cpu_ns,
+                                    sample->cpu_most_ns, sample->cpu_followed_ns};
+    struct pw_tree_stats_at root = {earliest_ns, sample->latest_ns, sample->root_cpu_ns,
+                                    sample->root_cpu_ns, sample->root_cpu_ns};
+    cpu_add(&stats->tree_cpu, &tree);
+    cpu_add(&stats->root_cpu, &root);
     if (pw_value_is_present(sample->footprint_bytes))
-        add_footprint(
-            stats, (struct pw_tree_stats_footprint){sample->at_ns, sample->footprint_bytes.number});
+        add_footprint(stats, (struct pw_tree_stats_footprint){sample->latest_ns,
+                                                              sample->footprint_bytes.number});
     else if (sample->footprint_bytes.state != PW_ABSENT_NOT_MEASURED)
         stats->footprint_absence = sample->footprint_bytes.state;
     if (stats->top_attach && top_point)
-        add_top_point(stats, sample);
+        add_top_point(stats, &tree, (double)sample->rss_bytes);
 }
 
 /* Ends a series that began at the spawn with the kernel's CPU time, if known, and returns the use
  * over the whole life. Samples may know more than the kernel's sum: it lacks what nobody waited
  * for. */
-static struct pw_value finish_cpu(struct pw_tree_stats_cpu *cpu, struct pw_tree_stats_at start,
-                                  struct pw_tree_stats_at end)
+static struct pw_value finish_cpu(struct pw_tree_stats_cpu *cpu, int64_t started_at_ns,
+                                  int64_t ended_at_ns, int64_t cpu_ns)
 {
     struct pw_value life_pct = pw_value_absent(PW_ABSENT_NO_SAMPLES);
 
     if (!cpu->has_points)
         return life_pct;
-    if (end.cpu_ns >= 0) {
-        if (end.cpu_ns < cpu->last.cpu_ns)
-            end.cpu_ns = cpu->last.cpu_ns;
-        cpu_add(cpu, end);
-        life_pct = end.at_ns > start.at_ns ? pw_value_of(percent(start, end)) : life_pct;
+    if (cpu_ns >= 0) {
+        if (cpu_ns < cpu->last.cpu_ns)
+            cpu_ns = cpu->last.cpu_ns;
+        struct pw_tree_stats_at end = {ended_at_ns, ended_at_ns, cpu_ns, cpu_ns,
+                                       cpu->last.followed_ns};
+        cpu_add(cpu, &end);
+        if (ended_at_ns > started_at_ns)
+            life_pct = pw_value_of(percent(cpu_ns, ended_at_ns - started_at_ns));
     }
     cpu_end(cpu, life_pct);
     return life_pct;
@@ -161,11 +186,10 @@ static struct pw_value finish_cpu(struct pw_tree_stats_cpu *cpu, struct pw_tree_
 void pw_tree_stats_finish(struct pw_tree_stats *stats, int64_t ended_at_ns, int64_t cpu_ns,
                           int64_t root_cpu_ns)
 {
-    struct pw_tree_stats_at start = {.at_ns = stats->started_at_ns, .cpu_ns = 0};
-    struct pw_value life_pct =
-        finish_cpu(&stats->tree_cpu, start, (struct pw_tree_stats_at){ended_at_ns, cpu_ns});
+    int64_t started_at_ns = stats->started_at_ns;
+    struct pw_value life_pct = finish_cpu(&stats->tree_cpu, started_at_ns, ended_at_ns, cpu_ns);
 
-    finish_cpu(&stats->root_cpu, start, (struct pw_tree_stats_at){ended_at_ns, root_cpu_ns});
+    finish_cpu(&stats->root_cpu, started_at_ns, ended_at_ns, root_cpu_ns);
     cpu_end(&stats->top_cpu, life_pct);
     stats->ended_at_ns = ended_at_ns;
 }

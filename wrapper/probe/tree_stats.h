@@ -2,15 +2,30 @@
  * From samples of a tree to a worker's values: peaks, CPU use over windows, the time series of
  * --top-attach, and footprints at start, middle and end.
  *
- * CPU use is always a difference of CPU times over a difference of times, in percent of one core.
- * /proc counts CPU in ticks of 10 ms, user and system time of each process for itself and cut off,
- * so a difference is off by up to 20 ms for each process that used CPU in between. That is why a
- * peak is taken over windows of at least PW_TREE_WINDOW_NS: in the shortest one, a single busy
- * process is known to 20 %, and longer ones are better in proportion. The windows follow each other
- * from the spawn on; what is left at the end is too short for one and counts together with the
- * window before it. A mean needs as long a time too. Where there was none, the whole life is the
- * only window, from the spawn to the end, with the kernel's exact times from
- * pw_tree_stats_finish(). A peak is never below the mean, which is over a window as well.
+ * CPU use is always a difference of CPU times over a difference of times, in percent of one core. A
+ * peak is the largest of many such numbers, so if errors went upwards it would be that of the
+ * largest error. Here they go downwards only, and a window never shows more than was used in it:
+ *
+ * - When CPU times were read is known to lie between two moments (struct pw_tree_sample). A window
+ *   begins at the earlier one of its first sample and ends at the later one of its last: what is
+ *   counted was used in there, however late the sampler was. With samples that are in time
+ *   (wrapper/run/sampler.h), that makes the shortest window, of PW_TREE_WINDOW_NS, longer by some
+ *   tenths of a percent.
+ * - Time of processes that were waited for is read in whole clock ticks. What these may have hidden
+ *   from the first sample does not count, but in a window what was followed as processes' own time
+ *   counts in any case. So if much is used by processes that no sample sees, the shortest window is
+ *   too low by up to 20 percent for each process that waits for them, and longer ones, the mean
+ *   above all, by less.
+ *
+ * Left is an error upwards of one tick of the kernel, where its ticks are not at the moments that
+ * core/clock.h says, and of two clock ticks for each process without a CPU clock.
+ *
+ * The windows follow each other from the spawn on; what is left at the end is too short for one and
+ * counts together with the window before it. A mean needs as long a time too, from the first sample
+ * (not before the spawn) to the kernel's exact times from pw_tree_stats_finish(), and what clock
+ * ticks hide from it is not taken off. Where there was no such time, the whole life is the only
+ * window, from the spawn to the end, with the kernel's times. A peak is never below the mean, which
+ * is over a window as well.
  *
  * Plain memory of bounded size; no allocation. Threads: one at a time.
  */
@@ -37,7 +52,8 @@ struct pw_tree_stats {
     struct pw_value peak_open_fds, peak_direct_children, peak_pss_bytes;
     struct pw_tree_stats_cpu {
         struct pw_tree_stats_at {
-            int64_t at_ns, cpu_ns;
+            int64_t earliest_ns, latest_ns;              /* when the CPU times were read */
+            int64_t cpu_ns, most_ns, followed_ns;        /* as in struct pw_tree_sample */
         } first, last;                                   /* points of the series */
         struct pw_tree_stats_at window, previous_window; /* where they began */
         bool has_points, has_window;                     /* at least one window is full */

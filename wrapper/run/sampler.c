@@ -15,6 +15,7 @@
  * not be in the way of each other. */
 #define START_PCT 5.0
 #define CREDIT_NS INT64_C(10000000) /* CPU that workers may use ahead, all together */
+enum { ALIGNED_TICKS = 2 };         /* shorter gaps than this many ticks are left as they are */
 
 struct slot {
     struct pw_tree *tree; /* NULL: free */
@@ -30,6 +31,7 @@ struct pw_sampler {
     unsigned slot_count;
     pthread_t thread;
     bool threaded;
+    int64_t tick_ns;       /* the kernel's */
     pthread_mutex_t trees; /* guards the next three; held for one sample at a time */
     struct pw_proc *proc;
     struct slot *slots;
@@ -59,15 +61,30 @@ static int64_t time_to_earn_ns(int64_t cost_ns, unsigned active, double pct)
     return (int64_t)((double)cost_ns * active * 100.0 / pct);
 }
 
+/* `at_ns`, or a little earlier, when the CPU times of running threads were just brought up to date:
+ * if that does not change the gap by much. */
+static int64_t on_tick(const struct pw_sampler *sampler, int64_t at_ns, int64_t gap_ns)
+{
+    if (gap_ns < ALIGNED_TICKS * sampler->tick_ns)
+        return at_ns;
+    return pw_clock_behind_tick_ns(at_ns, sampler->tick_ns);
+}
+
+static int64_t top_due_ns(const struct pw_sampler *sampler, const struct slot *slot)
+{
+    return on_tick(sampler, slot->next_top_ns, pw_ms_to_ns(sampler->plan->top_interval_ms));
+}
+
 /*
  * When to look again. The gap doubles up to the interval, but many workers' close looks after their
  * starts may not take more than START_PCT together. The CPU budget is a token bucket: a worker
  * earns its share of it, saves up to its share of CREDIT_NS, and one that is in debt waits until it
  * has earned it: then the gap is longer than the interval, and true is returned.
  */
-static bool plan_next(const struct pw_plan *plan, struct slot *slot, int64_t now, int64_t cost_ns,
-                      unsigned active)
+static bool plan_next(const struct pw_sampler *sampler, struct slot *slot, int64_t now,
+                      int64_t cost_ns, unsigned active)
 {
+    const struct pw_plan *plan = sampler->plan;
     double pct = plan->probe_budget_pct;
     int64_t interval = pw_ms_to_ns(plan->probe_interval_ms);
     int64_t earned = (int64_t)((double)(now - slot->last_at_ns) * pct / 100.0 / active);
@@ -78,9 +95,9 @@ static bool plan_next(const struct pw_plan *plan, struct slot *slot, int64_t now
     bool lengthened = wait > interval;
     if (lengthened)
         gap = min_ns(wait, LONGEST_GAP_NS);
-    slot->next_at_ns = now + gap;
+    slot->next_at_ns = on_tick(sampler, now + gap, gap);
     if (plan->top_attach)
-        slot->next_at_ns = min_ns(slot->next_at_ns, slot->next_top_ns);
+        slot->next_at_ns = min_ns(slot->next_at_ns, top_due_ns(sampler, slot));
     return lengthened;
 }
 
@@ -89,10 +106,10 @@ static void sample_slot(struct pw_sampler *sampler, struct slot *slot, unsigned 
     const struct pw_plan *plan = sampler->plan;
     int64_t now = pw_clock_now_ns();
     bool maps = (plan->pss || plan->vmmap_snapshots) && now >= slot->next_maps_ns;
-    bool top = plan->top_attach && now >= slot->next_top_ns;
+    bool top = plan->top_attach && now >= top_due_ns(sampler, slot);
     struct pw_tree_sample sample;
     enum pw_tree_outcome outcome =
-        pw_tree_sample(slot->tree, now, maps ? PW_TREE_WANT_MAPS : PW_TREE_WANT_BASIC, &sample);
+        pw_tree_sample(slot->tree, maps ? PW_TREE_WANT_MAPS : PW_TREE_WANT_BASIC, &sample);
     if (outcome == PW_TREE_SAMPLED)
         pw_tree_stats_add(&slot->stats, &sample, top);
     if (maps)
@@ -104,7 +121,7 @@ static void sample_slot(struct pw_sampler *sampler, struct slot *slot, unsigned 
     /* All that the thread has used since the sample before, waking up included. */
     int64_t cpu_ns = pw_clock_thread_cpu_ns(), cost = cpu_ns - sampler->charged_ns;
     sampler->charged_ns = cpu_ns;
-    bool lengthened = plan_next(plan, slot, now, cost, active);
+    bool lengthened = plan_next(sampler, slot, now, cost, active);
     slot->busy_ns += pw_clock_now_ns() - now;
     pthread_mutex_lock(&sampler->lock);
     sampler->observer.samples += outcome == PW_TREE_SAMPLED;
@@ -185,6 +202,7 @@ int pw_sampler_new(const struct pw_plan *plan, struct pw_sampler **ret_sampler, 
     if (!sampler)
         return pw_err_memory(err);
     sampler->plan = plan;
+    sampler->tick_ns = pw_clock_tick_ns();
     sampler->slot_count = plan->concurrency;
     if (init_sampler(sampler, err)) {
         pw_sampler_free(sampler);

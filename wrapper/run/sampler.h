@@ -2,8 +2,10 @@
  * The sampler: one thread that looks at all running workers' trees.
  *
  * First look right after exec, then at gaps that double up to the interval, so that a command of 5
- * ms has samples too. A CPU budget lengthens the gaps of trees that are dear to read. The cost, the
- * count and the largest gap are for the summary's `observer` block.
+ * ms has samples too. A CPU budget lengthens the gaps of trees that are dear to read. A gap of some
+ * ticks of the kernel is cut so that it ends right behind one, when the CPU times of running
+ * threads were brought up to date. The cost, the count and the largest gap are for the summary's
+ * `observer` block.
  *
  * Threads: pw_sampler_add() and _take() may be called from one other thread while the sampler runs;
  * either may wait for one sample that is being taken.

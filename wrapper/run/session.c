@@ -16,14 +16,39 @@
 #include "wrapper/run/run_dir.h"
 #include "wrapper/run/scratch.h"
 
-struct session {
+struct pw_session {
     struct pw_stage stage;
     struct pw_scratch scratch;
     struct pw_reporting reporting;
-    int64_t measuring_since_ns;
+    int64_t measuring_since_ns; /* 0: nothing was asked for yet */
+    bool failed;
 };
 
-static void session_done(struct session *session)
+/* The limit is the process's: the first session raises it, the last one puts it back. */
+static struct {
+    unsigned sessions;
+    struct rlimit before;
+} descriptors;
+
+/* Wardens and kept /proc files need descriptors; the workers get the limit back that we were given.
+ */
+static void raise_descriptor_limit(struct rlimit *ret_before)
+{
+    if (descriptors.sessions++ == 0 && getrlimit(RLIMIT_NOFILE, &descriptors.before) == 0) {
+        struct rlimit raised = descriptors.before;
+        raised.rlim_cur = raised.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &raised);
+    }
+    *ret_before = descriptors.before;
+}
+
+static void restore_descriptor_limit(void)
+{
+    if (--descriptors.sessions == 0)
+        setrlimit(RLIMIT_NOFILE, &descriptors.before);
+}
+
+static void session_free(struct pw_session *session)
 {
     struct pw_stage *stage = &session->stage;
     pw_reporting_close(&session->reporting, stage->run);
@@ -31,18 +56,9 @@ static void session_done(struct session *session)
     pw_supervisor_free(stage->supervisor);
     pw_fd_done(&stage->output_fd);
     pw_fd_done(&stage->null_fd);
-    setrlimit(RLIMIT_NOFILE, &stage->nofile);
+    restore_descriptor_limit();
     pw_scratch_close(&session->scratch);
-}
-
-/* Wardens and kept /proc files need descriptors; the workers get the limit back that we were given.
- */
-static void raise_descriptor_limit(struct rlimit *ret_before)
-{
-    if (getrlimit(RLIMIT_NOFILE, ret_before))
-        return;
-    struct rlimit raised = {.rlim_cur = ret_before->rlim_max, .rlim_max = ret_before->rlim_max};
-    setrlimit(RLIMIT_NOFILE, &raised);
+    free(session);
 }
 
 static int open_file(const char *path, int flags, int *ret_fd, struct pw_err *err)
@@ -66,7 +82,7 @@ static int open_files(struct pw_stage *stage, struct pw_err *err)
     return 0;
 }
 
-static int session_init(struct session *session, struct pw_err *err)
+static int session_init(struct pw_session *session, struct pw_err *err)
 {
     struct pw_stage *stage = &session->stage;
     const struct pw_plan *plan = stage->plan;
@@ -87,7 +103,7 @@ static int session_init(struct session *session, struct pw_err *err)
 }
 
 /* Also takes signals that came between two batches. */
-static bool is_interrupted(const struct session *session)
+static bool is_interrupted(const struct pw_session *session)
 {
     pw_supervisor_poll(session->stage.supervisor);
     return pw_supervisor_interrupted_by(session->stage.supervisor) != 0;
@@ -95,7 +111,7 @@ static bool is_interrupted(const struct session *session)
 
 /* One iteration and the hook before it. If interrupted meanwhile it is dropped, and *ret_kept
  * false. The hook behind it is run when the iteration is kept safe: conclude(). */
-static int run_iteration(const struct session *session, unsigned number, unsigned shown,
+static int run_iteration(const struct pw_session *session, unsigned number, unsigned shown,
                          unsigned total, struct pw_iteration_record *iteration, bool *ret_kept,
                          struct pw_err *err)
 {
@@ -120,13 +136,13 @@ static int run_iteration(const struct session *session, unsigned number, unsigne
     return 0;
 }
 
-static int conclude(const struct session *session, unsigned number, struct pw_err *err)
+static int conclude(const struct pw_session *session, unsigned number, struct pw_err *err)
 {
     const struct pw_stage *stage = &session->stage;
     return pw_hook_run(stage, "--conclude", stage->plan->conclude, number, err);
 }
 
-static int warm_up(const struct session *session, struct pw_err *err)
+static int warm_up(const struct pw_session *session, struct pw_err *err)
 {
     struct pw_run_record *run = session->stage.run;
     unsigned total = session->stage.plan->warmup;
@@ -170,19 +186,33 @@ static int interval_pct(const struct pw_run_record *run, double *ret_pct, struct
     return 0;
 }
 
+static void stop_with(struct pw_run_record *run, enum pw_stop why, const char *format,
+                      va_list arguments)
+{
+    free(run->stop_detail);
+    if (vasprintf(&run->stop_detail, format, arguments) < 0)
+        run->stop_detail = NULL;
+    run->stop = why;
+}
+
 __attribute__((format(printf, 3, 4))) static void stop(struct pw_run_record *run, enum pw_stop why,
                                                        const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    free(run->stop_detail);
-    if (vasprintf(&run->stop_detail, format, arguments) < 0)
-        run->stop_detail = NULL;
+    stop_with(run, why, format, arguments);
     va_end(arguments);
-    run->stop = why;
 }
 
-static int check_interval(const struct session *session, bool *ret_stop, struct pw_err *err)
+void pw_session_stop(struct pw_session *session, enum pw_stop why, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    stop_with(session->stage.run, why, format, arguments);
+    va_end(arguments);
+}
+
+static int check_interval(const struct pw_session *session, bool *ret_stop, struct pw_err *err)
 {
     const struct pw_plan *plan = session->stage.plan;
     struct pw_run_record *run = session->stage.run;
@@ -212,69 +242,114 @@ static bool is_counted(const struct pw_plan *plan)
     return plan->until_ci_pct <= 0 && (plan->max_time_sec <= 0 || plan->iterations_given);
 }
 
-/* Whether enough was measured, and why. */
-static int check_stop(const struct session *session, bool *ret_stop, struct pw_err *err)
+/* Remembers a failure, which then is why the session stopped. Returns -1. */
+static int failed(struct pw_session *session, const struct pw_err *err)
+{
+    session->failed = true;
+    stop(session->stage.run, PW_STOP_ERROR, "%s", err->message);
+    return -1;
+}
+
+/* The time budget begins with the first question or step. */
+static int64_t measuring_since(struct pw_session *session)
+{
+    if (session->measuring_since_ns == 0)
+        session->measuring_since_ns = pw_clock_now_ns();
+    return session->measuring_since_ns;
+}
+
+int pw_session_is_enough(struct pw_session *session, bool *ret_enough, struct pw_err *err)
 {
     const struct pw_plan *plan = session->stage.plan;
     struct pw_run_record *run = session->stage.run;
-    double elapsed_sec = pw_ns_to_sec(pw_clock_now_ns() - session->measuring_since_ns);
-    *ret_stop = false;
+    struct pw_err own_err = PW_ERR_INIT;
+    int64_t since_ns = measuring_since(session);
+    double elapsed_sec = pw_ns_to_sec(pw_clock_now_ns() - since_ns);
+    err = err ? err : &own_err;
+    bool enough = run->iteration_count >= PW_LIMIT_ITERATIONS;
     if (is_counted(plan) && run->iteration_count >= plan->iterations) {
-        *ret_stop = true;
+        enough = true;
         stop(run, PW_STOP_ITERATIONS, "all %u iterations were measured", plan->iterations);
     } else if (run->iteration_count > 0 && plan->max_time_sec > 0 &&
                elapsed_sec >= plan->max_time_sec) {
-        *ret_stop = true;
+        enough = true;
         stop(run, PW_STOP_TIME_BUDGET, "the time budget of %.3g s was used up after %zu iterations",
              plan->max_time_sec, run->iteration_count);
-    } else if (plan->until_ci_pct > 0 && check_interval(session, ret_stop, err)) {
-        return -1;
+    } else if (plan->until_ci_pct > 0 && check_interval(session, &enough, err)) {
+        return failed(session, err);
     }
+    *ret_enough = enough;
     return 0;
 }
 
-static int measure(struct session *session, struct pw_err *err)
+static int keep(struct pw_run_record *run, struct pw_iteration_record *iteration,
+                struct pw_err *err)
+{
+    unsigned number = iteration->number;
+    int result = pw_run_dir_write_iteration(run->run_dir, iteration, err);
+    if (result == 0)
+        result = pw_run_record_append(run, iteration, err);
+    pw_iteration_record_done(iteration);
+    return result ? pw_err_prefix(err, "keep iteration %u (the %zu before it are kept)", number,
+                                  run->iteration_count)
+                  : 0;
+}
+
+int pw_session_step(struct pw_session *session, bool *ret_kept, struct pw_err *err)
 {
     const struct pw_plan *plan = session->stage.plan;
     struct pw_run_record *run = session->stage.run;
-    session->measuring_since_ns = pw_clock_now_ns();
-    while (!is_interrupted(session)) {
-        bool enough, kept;
-        struct pw_iteration_record iteration = {0};
-        unsigned number = (unsigned)run->iteration_count + 1;
-        if (check_stop(session, &enough, err))
-            return -1;
-        if (enough || number > PW_LIMIT_ITERATIONS)
-            return 0;
-        if (run_iteration(session, number, number, is_counted(plan) ? plan->iterations : 0,
-                          &iteration, &kept, err))
-            return pw_err_prefix(err, "iteration %u", number);
-        if (!kept)
-            continue;
-        int result = pw_run_dir_write_iteration(run->run_dir, &iteration, err);
-        if (result == 0)
-            result = pw_run_record_append(run, &iteration, err);
-        pw_iteration_record_done(&iteration);
-        if (result)
-            return pw_err_prefix(err, "keep iteration %u (the %zu before it are kept)", number,
-                                 run->iteration_count);
-        if (conclude(session, number, err))
-            return pw_err_prefix(err, "iteration %u", number);
+    struct pw_iteration_record iteration = {0};
+    struct pw_err own_err = PW_ERR_INIT;
+    unsigned number = (unsigned)run->iteration_count + 1;
+    unsigned total = is_counted(plan) && number <= plan->iterations ? plan->iterations : 0;
+    bool kept;
+    err = err ? err : &own_err;
+    *ret_kept = false;
+    measuring_since(session);
+    if (is_interrupted(session))
+        return 0;
+    if (run_iteration(session, number, number, total, &iteration, &kept, err)) {
+        pw_err_prefix(err, "iteration %u", number);
+        return failed(session, err);
+    }
+    if (!kept)
+        return 0;
+    if (keep(run, &iteration, err))
+        return failed(session, err);
+    *ret_kept = true;
+    if (conclude(session, number, err)) {
+        pw_err_prefix(err, "iteration %u", number);
+        return failed(session, err);
     }
     return 0;
 }
 
-static int run_all(struct session *session, struct pw_err *err)
+int pw_session_start(struct pw_session *session, struct pw_err *err)
 {
     const struct pw_stage *stage = &session->stage;
-    if (pw_hook_run(stage, "--setup", stage->plan->setup, 0, err) || warm_up(session, err) ||
-        measure(session, err))
-        return -1;
+    struct pw_err own_err = PW_ERR_INIT;
+    err = err ? err : &own_err;
+    if (pw_hook_run(stage, "--setup", stage->plan->setup, 0, err) || warm_up(session, err))
+        return failed(session, err);
     return 0;
 }
 
+int pw_session_interrupted_by(struct pw_session *session)
+{
+    is_interrupted(session);
+    return pw_supervisor_interrupted_by(session->stage.supervisor);
+}
+
+void pw_session_follow(struct pw_session *session, const struct pw_session *other)
+{
+    const struct pw_supervisor *supervisor = other->stage.supervisor;
+    pw_supervisor_interrupt(session->stage.supervisor, pw_supervisor_interrupted_by(supervisor),
+                            pw_supervisor_is_forced(supervisor));
+}
+
 /* Cost of observing, over everything but the start. */
-static void take_observer(const struct session *session)
+static void take_observer(const struct pw_session *session)
 {
     struct pw_observer *observer = &session->stage.run->observer, measured;
     pw_sampler_observer(session->stage.sampler, &measured);
@@ -284,7 +359,8 @@ static void take_observer(const struct session *session)
     *observer = measured;
 }
 
-static int finish(struct session *session, int result, struct pw_err *err)
+/* The end of a session that was opened: why it stopped, and --cleanup. */
+static int finish(const struct pw_session *session, struct pw_err *err)
 {
     const struct pw_stage *stage = &session->stage;
     struct pw_run_record *run = stage->run;
@@ -292,42 +368,73 @@ static int finish(struct session *session, int result, struct pw_err *err)
     if (run->interrupted_by)
         stop(run, PW_STOP_INTERRUPTED, "interrupted by signal %d (%s)", run->interrupted_by,
              strsignal(run->interrupted_by));
-    else if (result)
-        stop(run, PW_STOP_ERROR, "%s", err ? err->message : "perfwrap failed");
     take_observer(session);
     if (pw_supervisor_is_forced(stage->supervisor))
-        return result;
+        return 0;
     pw_supervisor_forgive(stage->supervisor);
-    struct pw_err cleanup_err = PW_ERR_INIT;
-    int cleanup_result = pw_hook_run(stage, "--cleanup", stage->plan->cleanup, 0, &cleanup_err);
+    int result = pw_hook_run(stage, "--cleanup", stage->plan->cleanup, 0, err);
     if (run->interrupted_by == 0) /* in the hook: all is measured, but the exit status must tell */
         run->interrupted_by = pw_supervisor_interrupted_by(stage->supervisor);
-    if (cleanup_result && result == 0) {
-        if (err)
-            *err = cleanup_err;
+    return session->failed ? 0 : result;
+}
+
+int pw_session_open(const struct pw_plan *plan, const struct pw_session_events *events,
+                    struct pw_run_record *run, struct pw_session **ret_session, struct pw_err *err)
+{
+    struct pw_err own_err = PW_ERR_INIT;
+    err = err ? err : &own_err;
+    struct pw_session *session = calloc(1, sizeof *session);
+    if (!session) {
+        pw_err_memory(err);
         return -1;
     }
+    *session = (struct pw_session){
+        .stage = {.plan = plan, .events = events, .run = run, .output_fd = -1, .null_fd = -1},
+        .scratch = PW_SCRATCH_INIT};
+    run->observer.tree_source = "none";
+    run->observer.exit_clock = "normal";
+    if (session_init(session, err)) {
+        failed(session, err);
+        session_free(session);
+        return -1;
+    }
+    *ret_session = session;
+    return 0;
+}
+
+int pw_session_close(struct pw_session *session, struct pw_err *err)
+{
+    int result = session ? finish(session, err) : 0;
+    if (session)
+        session_free(session);
     return result;
+}
+
+/* The measured iterations, until the plan has enough or a signal comes. */
+static int measure(struct pw_session *session, struct pw_err *err)
+{
+    bool enough = false, kept;
+    while (!is_interrupted(session)) {
+        if (pw_session_is_enough(session, &enough, err))
+            return -1;
+        if (enough)
+            return 0;
+        if (pw_session_step(session, &kept, err))
+            return -1;
+    }
+    return 0;
 }
 
 int pw_session_run(const struct pw_plan *plan, const struct pw_session_events *events,
                    struct pw_run_record *run, struct pw_err *err)
 {
-    struct pw_err own_err = PW_ERR_INIT;
-    struct session session = {
-        .stage = {.plan = plan, .events = events, .run = run, .output_fd = -1, .null_fd = -1},
-        .scratch = PW_SCRATCH_INIT};
-    if (!err)
-        err = &own_err;
-    run->observer.tree_source = "none";
-    run->observer.exit_clock = "normal";
-    int result = session_init(&session, err);
+    struct pw_session *session;
+    if (pw_session_open(plan, events, run, &session, err))
+        return -1;
+    int result = pw_session_start(session, err);
     if (result == 0)
-        result = finish(&session, run_all(&session, err), err);
-    else
-        stop(run, PW_STOP_ERROR, "%s", err->message);
-    session_done(&session);
-    return result;
+        result = measure(session, err);
+    return pw_session_close(session, result ? NULL : err) ? -1 : result;
 }
 
 bool pw_plan_ignores(const struct pw_plan *plan, int return_code)

@@ -112,6 +112,14 @@ bool pw_supervisor_is_forced(const struct pw_supervisor *supervisor)
     return supervisor->forced;
 }
 
+void pw_supervisor_interrupt(struct pw_supervisor *supervisor, int signal, bool forced)
+{
+    if (signal != 0) {
+        supervisor->interrupted_by = signal;
+        supervisor->forced = forced;
+    }
+}
+
 void pw_supervisor_forgive(struct pw_supervisor *supervisor)
 {
     supervisor->interrupted_by = 0;

@@ -29,6 +29,8 @@ void pw_supervisor_free(struct pw_supervisor *supervisor);
 int pw_supervisor_interrupted_by(const struct pw_supervisor *supervisor);
 /* A second signal came: nothing more may be started. */
 bool pw_supervisor_is_forced(const struct pw_supervisor *supervisor);
+/* As if `signal` had come; 0: nothing. For a signal that another supervisor took. */
+void pw_supervisor_interrupt(struct pw_supervisor *supervisor, int signal, bool forced);
 /* Goes on in spite of the first signal: for --cleanup. */
 void pw_supervisor_forgive(struct pw_supervisor *supervisor);
 /* Takes a signal that has come while no batch ran. */

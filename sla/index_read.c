@@ -1,0 +1,428 @@
+/* One summary, as fast as it can be read: a thread reads thousands a second. */
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/json_pick.h"
+#include "core/limits.h"
+#include "core/str.h"
+#include "core/summary.h"
+#include "sla/index_impl.h"
+
+enum {
+    FIRST_BUFFER_BYTES = 256 << 10,
+    KEPT_BUFFER_BYTES = 8 << 20, /* a larger one is given back */
+    PATH_MAX_BYTES = 128,
+};
+
+/* What is picked out of a summary: first the metrics, then these. */
+enum {
+    PICK_SUMMARY = PW_INDEX_METRIC_COUNT,
+    PICK_RUNS,
+    PICK_LATENCY,
+    PICK_PROFILES,
+    PICK_WINDOW,
+    PICK_CPU_COUNT,
+    PICK_KVM,
+    PICK_TEXTS, /* in the order of enum pw_index_text */
+    PICK_COUNT = PICK_TEXTS + PW_INDEX_TEXT_COUNT
+};
+
+static const char *const places[PICK_COUNT] = {
+    [PICK_SUMMARY] = "summary",
+    [PICK_RUNS] = "runs",
+    [PICK_LATENCY] = "summary.latency_ms",
+    [PICK_PROFILES] = "profiles",
+    [PICK_WINDOW] = "window",
+    [PICK_CPU_COUNT] = "environment.cpu_count",
+    [PICK_KVM] = "environment.kvm",
+    [PICK_TEXTS + PW_INDEX_GENERATED_AT] = "generated_at",
+    [PICK_TEXTS + PW_INDEX_PROFILE_NAME] = "profile.name",
+    [PICK_TEXTS + PW_INDEX_RUN_DIR] = "run_dir",
+    [PICK_TEXTS + PW_INDEX_CPU_MODEL] = "environment.cpu_model",
+    [PICK_TEXTS + PW_INDEX_KERNEL] = "environment.kernel",
+    [PICK_TEXTS + PW_INDEX_ARCH] = "environment.arch",
+    [PICK_TEXTS + PW_INDEX_ACCELERATOR] = "environment.accelerator",
+};
+
+struct pw_index_reader {
+    struct pw_json_picker *picker;
+    char metric_places[PW_INDEX_METRIC_COUNT][PATH_MAX_BYTES];
+    char *buffer;
+    size_t capacity; /* without the padding */
+    size_t size;     /* of the file in it */
+};
+
+/* ---------------------------------------------------------------- life */
+
+static void fill_places(struct pw_index_reader *reader, const char *ret_places[PICK_COUNT])
+{
+    memcpy(ret_places, places, sizeof places);
+    for (size_t i = 0; i < PW_INDEX_METRIC_COUNT; i++) {
+        const struct pw_index_metric *metric = &pw_index_metrics[i];
+        const char *stat = pw_stat_name(metric->stat);
+        snprintf(reader->metric_places[i], PATH_MAX_BYTES, "summary.%s%s%s",
+                 pw_metrics[metric->metric].path, *stat ? "." : "", stat);
+        ret_places[i] = reader->metric_places[i];
+    }
+}
+
+int pw_index_reader_new(struct pw_index_reader **ret_reader, struct pw_err *err)
+{
+    struct pw_index_reader *reader = calloc(1, sizeof(*reader));
+    if (!reader) {
+        return pw_err_memory(err);
+    }
+    const char *all[PICK_COUNT];
+    fill_places(reader, all);
+    if (pw_json_picker_new(all, PICK_COUNT, &reader->picker, err) != 0) {
+        free(reader);
+        return -1;
+    }
+    *ret_reader = reader;
+    return 0;
+}
+
+void pw_index_reader_free(struct pw_index_reader *reader)
+{
+    if (reader) {
+        pw_json_picker_free(reader->picker);
+        free(reader->buffer);
+        free(reader);
+    }
+}
+
+/* ---------------------------------------------------------------- the file */
+
+static int64_t ns_of(struct timespec time)
+{
+    return time.tv_sec * PW_NS_PER_SEC + time.tv_nsec;
+}
+
+void pw_index_identify(const struct stat *info, struct pw_index_identity *ret_identity)
+{
+    *ret_identity = (struct pw_index_identity){.device = info->st_dev,
+                                               .inode = info->st_ino,
+                                               .size = (uint64_t)info->st_size,
+                                               .mtime_ns = ns_of(info->st_mtim),
+                                               .ctime_ns = ns_of(info->st_ctim)};
+}
+
+bool pw_index_identity_equal(const struct pw_index_identity *a, const struct pw_index_identity *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+           a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
+}
+
+static int grow(struct pw_index_reader *reader, size_t capacity, struct pw_err *err)
+{
+    if (capacity > PW_LIMIT_JSON_BYTES + 1) {
+        capacity = PW_LIMIT_JSON_BYTES + 1;
+    }
+    if (capacity > reader->capacity) {
+        char *larger = realloc(reader->buffer, capacity + PW_JSON_PADDING);
+        if (!larger) {
+            return pw_err_memory(err);
+        }
+        reader->buffer = larger;
+        reader->capacity = capacity;
+    }
+    return 0;
+}
+
+static int fail_file(struct pw_err *err, int sys, const char *what, const char *path)
+{
+    pw_err_system(err, sys, "%s `%s`", what, path);
+    err->cls = PW_ERR_INPUT;
+    return -1;
+}
+
+static int fail_size(const struct pw_index_run *run, struct pw_err *err)
+{
+    return pw_err_set(err, PW_ERR_INPUT, "read `%s`: larger than %d bytes", run->path,
+                      PW_LIMIT_JSON_BYTES);
+}
+
+static int read_file(struct pw_index_reader *reader, struct pw_index_run *run, struct pw_err *err)
+{
+    PW_FD_AUTO fd = open(run->path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return fail_file(err, errno, "open", run->path);
+    }
+    size_t expected = run->regular ? (size_t)run->identity.size + 1 : 0;
+    if (grow(reader, expected > FIRST_BUFFER_BYTES ? expected : FIRST_BUFFER_BYTES, err) != 0) {
+        return -1;
+    }
+    reader->size = 0;
+    for (;;) {
+        ssize_t count = read(fd, reader->buffer + reader->size, reader->capacity - reader->size);
+        if (count < 0 && errno != EINTR) {
+            return fail_file(err, errno, "read", run->path);
+        }
+        if (count == 0) {
+            return 0;
+        }
+        reader->size += count > 0 ? (size_t)count : 0;
+        if (reader->size > PW_LIMIT_JSON_BYTES) {
+            return fail_size(run, err);
+        }
+        if (reader->size == run->identity.size && run->regular) {
+            return 0; /* what grows now has changed, and is read again the next time */
+        }
+        if (reader->size == reader->capacity && grow(reader, reader->capacity * 2, err) != 0) {
+            return -1;
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- what is in it */
+
+/* NULL, or what is wrong with a document whose grammar is fine: pw_summary_load() has the words. */
+static bool is_summary(const struct pw_json_picked picked[PICK_COUNT])
+{
+    return picked[PICK_SUMMARY].present && picked[PICK_SUMMARY].kind == PW_JSON_OBJECT &&
+           picked[PICK_RUNS].present && picked[PICK_RUNS].kind == PW_JSON_ARRAY &&
+           picked[PICK_LATENCY].present && picked[PICK_LATENCY].kind == PW_JSON_OBJECT;
+}
+
+static bool is_index(const struct pw_json_picked picked[PICK_COUNT])
+{
+    return !picked[PICK_SUMMARY].present && picked[PICK_PROFILES].present &&
+           picked[PICK_PROFILES].kind == PW_JSON_OBJECT && picked[PICK_WINDOW].present &&
+           picked[PICK_WINDOW].kind == PW_JSON_DOUBLE;
+}
+
+static double number_of(const struct pw_json_picked *picked)
+{
+    return picked->present && picked->kind == PW_JSON_DOUBLE && isfinite(picked->number)
+               ? picked->number
+               : NAN;
+}
+
+/* One text that is to be kept; NULL: none. */
+struct piece {
+    const char *text;
+    size_t length;
+};
+
+/* All in one allocation. */
+static int keep_texts(struct pw_index_run *run, const struct piece pieces[PW_INDEX_TEXT_COUNT],
+                      struct pw_err *err)
+{
+    size_t size = 1;
+    for (size_t i = 0; i < PW_INDEX_TEXT_COUNT; i++) {
+        if (pieces[i].length > PW_LIMIT_INDEX_TEXT_BYTES ||
+            (pieces[i].text && memchr(pieces[i].text, '\0', pieces[i].length))) {
+            return pw_err_set(err, PW_ERR_INPUT,
+                              "read `%s`: `%s` is longer than %d bytes, or has a NUL in it",
+                              run->path, places[PICK_TEXTS + i], PW_LIMIT_INDEX_TEXT_BYTES);
+        }
+        size += pieces[i].length + 1;
+    }
+    char *at = malloc(size);
+    if (!at) {
+        return pw_err_memory(err);
+    }
+    run->block = at;
+    for (size_t i = 0; i < PW_INDEX_TEXT_COUNT; i++) {
+        run->texts[i] = NULL;
+        if (pieces[i].text) {
+            memcpy(at, pieces[i].text, pieces[i].length);
+            at[pieces[i].length] = '\0';
+            run->texts[i] = at;
+            at += pieces[i].length + 1;
+        }
+    }
+    return 0;
+}
+
+static int keep(struct pw_index_run *run, const struct pw_json_picked picked[PICK_COUNT],
+                struct pw_err *err)
+{
+    struct piece pieces[PW_INDEX_TEXT_COUNT] = {{0}};
+    for (size_t i = 0; i < PW_INDEX_METRIC_COUNT; i++) {
+        run->values[i] = number_of(&picked[i]);
+    }
+    run->cpu_count = number_of(&picked[PICK_CPU_COUNT]);
+    for (size_t i = 0; i < PW_INDEX_TEXT_COUNT; i++) {
+        const struct pw_json_picked *text = &picked[PICK_TEXTS + i];
+        /* Where nothing names an accelerator, it matters whether there may be one. */
+        if (i == PW_INDEX_ACCELERATOR && !(text->present && text->kind == PW_JSON_STRING)) {
+            text = &picked[PICK_KVM];
+        }
+        if (text->present && text->kind == PW_JSON_STRING) {
+            pieces[i] = (struct piece){text->text, text->length};
+        }
+    }
+    return keep_texts(run, pieces, err);
+}
+
+/* The way that every other part of perfwrap reads summaries: for the words of its refusals, and for
+ * whatever the fast way does not understand. */
+static int read_slowly(struct pw_index_run *run, struct pw_err *err)
+{
+    struct piece pieces[PW_INDEX_TEXT_COUNT] = {{0}};
+    __attribute__((cleanup(pw_summary_done))) struct pw_summary *summary =
+        pw_summary_load(run->path, err);
+    if (!summary) {
+        return -1;
+    }
+    for (size_t i = 0; i < PW_INDEX_METRIC_COUNT; i++) {
+        struct pw_value value =
+            pw_summary_stat(summary, pw_index_metrics[i].metric, pw_index_metrics[i].stat);
+        run->values[i] = pw_value_is_present(value) ? value.number : NAN;
+    }
+    struct pw_value cpus = pw_summary_number(summary, places[PICK_CPU_COUNT]);
+    run->cpu_count = pw_value_is_present(cpus) ? cpus.number : NAN;
+    for (size_t i = 0; i < PW_INDEX_TEXT_COUNT; i++) {
+        const char *text = pw_summary_string(summary, places[PICK_TEXTS + i]);
+        if (!text && i == PW_INDEX_ACCELERATOR) {
+            text = pw_summary_string(summary, places[PICK_KVM]);
+        }
+        pieces[i] = (struct piece){text, text ? strlen(text) : 0};
+    }
+    return keep_texts(run, pieces, err);
+}
+
+static int understand(struct pw_index_reader *reader, struct pw_index_run *run, struct pw_err *err)
+{
+    struct pw_json_picked picked[PICK_COUNT];
+    memset(reader->buffer + reader->size, 0, PW_JSON_PADDING);
+    bool parsed =
+        pw_json_picker_run(reader->picker, reader->buffer, reader->size, picked, err) == 0;
+    if (parsed && is_summary(picked)) {
+        return keep(run, picked, err);
+    }
+    if (parsed && is_index(picked)) {
+        pw_err_set(err, PW_ERR_INPUT, "`%s` is a baseline index, not a summary", run->path);
+        return pw_err_remedy(err, "Give the summary.json of runs.");
+    }
+    if (!parsed && err->cls != PW_ERR_INPUT) {
+        return -1;
+    }
+    if (reader->size > KEPT_BUFFER_BYTES) {
+        /* As a tree it would take too much memory, only to find better words. */
+        return parsed ? pw_err_set(err, PW_ERR_INPUT, "`%s` is no summary", run->path)
+                      : pw_err_prefix(err, "read `%s`", run->path);
+    }
+    return read_slowly(run, err);
+}
+
+/* Documents that take much memory are read one at a time. */
+static pthread_mutex_t large_lock = PTHREAD_MUTEX_INITIALIZER;
+
+int pw_index_reader_read(struct pw_index_reader *reader, struct pw_index_run *run,
+                         struct pw_err *err)
+{
+    bool large = run->identity.size > KEPT_BUFFER_BYTES;
+    if (run->identity.size > PW_LIMIT_JSON_BYTES) {
+        return fail_size(run, err);
+    }
+    if (large) {
+        pthread_mutex_lock(&large_lock);
+    }
+    int failed = read_file(reader, run, err);
+    if (!failed) {
+        failed = understand(reader, run, err);
+    }
+    if (reader->capacity > KEPT_BUFFER_BYTES) {
+        free(reader->buffer);
+        reader->buffer = NULL;
+        reader->capacity = 0;
+    }
+    if (large) {
+        pw_json_picker_trim(reader->picker);
+        pthread_mutex_unlock(&large_lock);
+    }
+    return failed;
+}
+
+/* ---------------------------------------------------------------- times */
+
+/* `count` digits at *text, which moves behind them; false if there are fewer. */
+static bool take_digits(const char **text, unsigned count, int *ret_number)
+{
+    int number = 0;
+    for (; count > 0; count--, (*text)++) {
+        if (**text < '0' || **text > '9') {
+            return false;
+        }
+        number = number * 10 + (**text - '0');
+    }
+    *ret_number = number;
+    return true;
+}
+
+static bool take_char(const char **text, const char *any_of)
+{
+    if (!**text || !strchr(any_of, **text)) {
+        return false;
+    }
+    (*text)++;
+    return true;
+}
+
+/* Digits behind the point; those after the ninth say nothing to a clock. */
+static bool take_fraction(const char **text, int32_t *ret_nsec)
+{
+    int32_t nsec = 0, weight = 100000000;
+    const char *first = *text;
+    for (; **text >= '0' && **text <= '9'; (*text)++) {
+        nsec += (**text - '0') * weight;
+        weight /= 10;
+    }
+    *ret_nsec = nsec;
+    return *text > first;
+}
+
+static bool take_offset(const char **text, int *ret_minutes)
+{
+    int hours = 0, minutes = 0;
+    if (take_char(text, "Zz")) {
+        *ret_minutes = 0;
+        return true;
+    }
+    bool west = **text == '-';
+    if (!take_char(text, "+-") || !take_digits(text, 2, &hours) || !take_char(text, ":") ||
+        !take_digits(text, 2, &minutes) || hours > 23 || minutes > 59) {
+        return false;
+    }
+    *ret_minutes = (west ? -1 : 1) * (hours * 60 + minutes);
+    return true;
+}
+
+bool pw_index_parse_time(const char *text, int64_t *ret_sec, int32_t *ret_nsec)
+{
+    struct tm date = {0};
+    int offset = 0;
+    int32_t nsec = 0;
+    if (!take_digits(&text, 4, &date.tm_year) || !take_char(&text, "-") ||
+        !take_digits(&text, 2, &date.tm_mon) || !take_char(&text, "-") ||
+        !take_digits(&text, 2, &date.tm_mday) || !take_char(&text, "Tt ") ||
+        !take_digits(&text, 2, &date.tm_hour) || !take_char(&text, ":") ||
+        !take_digits(&text, 2, &date.tm_min) || !take_char(&text, ":") ||
+        !take_digits(&text, 2, &date.tm_sec)) {
+        return false;
+    }
+    /* A leap second is 60. */
+    if (date.tm_mon < 1 || date.tm_mon > 12 || date.tm_mday < 1 || date.tm_mday > 31 ||
+        date.tm_hour > 23 || date.tm_min > 59 || date.tm_sec > 60) {
+        return false;
+    }
+    if ((take_char(&text, ".") && !take_fraction(&text, &nsec)) ||
+        (*text && !take_offset(&text, &offset)) || *text) {
+        return false;
+    }
+    date.tm_year -= 1900;
+    date.tm_mon -= 1;
+    *ret_sec = timegm(&date) - (int64_t)offset * 60;
+    *ret_nsec = nsec;
+    return true;
+}
