@@ -10,17 +10,23 @@ static const struct {
     const char *word;
     struct pw_aggregate aggregate;
 } words[] = {
-    {"mean", {PW_AGGREGATE_MEAN, 0}},        {"avg", {PW_AGGREGATE_MEAN, 0}},
-    {"med", {PW_AGGREGATE_PERCENTILE, 0.5}}, {"median", {PW_AGGREGATE_PERCENTILE, 0.5}},
-    {"min", {PW_AGGREGATE_MIN, 0}},          {"max", {PW_AGGREGATE_MAX, 0}},
-    {"stddev", {PW_AGGREGATE_STDDEV, 0}},    {"mad", {PW_AGGREGATE_MAD, 0}},
-    {"total", {PW_AGGREGATE_TOTAL, 0}},      {"count", {PW_AGGREGATE_COUNT, 0}},
+    {"mean", {PW_AGGREGATE_MEAN, 0}},         {"avg", {PW_AGGREGATE_MEAN, 0}},
+    {"med", {PW_AGGREGATE_PERCENTILE, 0.5}},  {"median", {PW_AGGREGATE_PERCENTILE, 0.5}},
+    {"min", {PW_AGGREGATE_MIN, 0}},           {"max", {PW_AGGREGATE_MAX, 0}},
+    {"stddev", {PW_AGGREGATE_STDDEV, 0}},     {"mad", {PW_AGGREGATE_MAD, 0}},
+    {"total", {PW_AGGREGATE_TOTAL, 0}},       {"count", {PW_AGGREGATE_COUNT, 0}},
+    {"failures", {PW_AGGREGATE_FAILURES, 0}}, {"errors", {PW_AGGREGATE_FAILURES, 0}},
 };
 enum { WORD_COUNT = sizeof(words) / sizeof(words[0]) };
 
-const char *const pw_aggregate_words[] = {"mean", "avg",    "med", "median", "min",
-                                          "max",  "stddev", "mad", "total",  "count",
-                                          "p50",  "p95",    "p99", NULL};
+const char *const pw_aggregate_words[] = {"mean",   "avg", "med",   "median", "min",      "max",
+                                          "stddev", "mad", "total", "count",  "failures", "errors",
+                                          "p50",    "p95", "p99",   NULL};
+
+bool pw_aggregate_is_count(enum pw_aggregate_kind kind)
+{
+    return kind == PW_AGGREGATE_COUNT || kind == PW_AGGREGATE_FAILURES;
+}
 
 bool pw_aggregate_find(struct pw_piece word, struct pw_aggregate *ret_aggregate)
 {
@@ -78,7 +84,8 @@ enum pw_stat pw_aggregate_stat(struct pw_aggregate aggregate)
     case PW_AGGREGATE_STDDEV: return PW_STAT_STDDEV;
     case PW_AGGREGATE_MAD: return PW_STAT_MAD;
     case PW_AGGREGATE_TOTAL: return PW_STAT_TOTAL;
-    case PW_AGGREGATE_COUNT: return PW_STAT_COUNT;
+    case PW_AGGREGATE_COUNT:
+    case PW_AGGREGATE_FAILURES: return PW_STAT_COUNT;
     case PW_AGGREGATE_PERCENTILE: break;
     }
     return aggregate.p == 0.5    ? PW_STAT_P50

@@ -23,7 +23,8 @@ enum pw_aggregate_kind {
     PW_AGGREGATE_STDDEV,
     PW_AGGREGATE_MAD,
     PW_AGGREGATE_TOTAL,
-    PW_AGGREGATE_COUNT, /* of OTLP metrics, actions and spans: "count" */
+    PW_AGGREGATE_COUNT,    /* of OTLP metrics, actions and spans: "count" */
+    PW_AGGREGATE_FAILURES, /* of actions and spans: how many of them failed */
 };
 struct pw_aggregate {
     enum pw_aggregate_kind kind;
@@ -84,6 +85,8 @@ struct pw_bound {
 };
 enum { PW_BOUND_ORDER_OWN = 1000 };
 
+/* Whether the aggregate is a number of things, without a unit. */
+bool pw_aggregate_is_count(enum pw_aggregate_kind kind);
 void pw_bound_done(struct pw_bound *bound);
 const char *pw_bound_op_text(enum pw_bound_op op); /* "<=", … "within" */
 bool pw_bound_uses_baseline(const struct pw_bound *bound);

@@ -291,7 +291,8 @@ static bool is_statistic(const struct pw_bound *bound)
     case PW_AGGREGATE_MAD: return true;
     case PW_AGGREGATE_NONE:
     case PW_AGGREGATE_TOTAL:
-    case PW_AGGREGATE_COUNT: break;
+    case PW_AGGREGATE_COUNT:
+    case PW_AGGREGATE_FAILURES: break;
     }
     return false;
 }

@@ -7,7 +7,8 @@
  *   METRIC     a row of the metric table (latency_ms), any dotted number of the summary, or
  *              otel.NAME, action.NAME, span.NAME; in double quotes where it holds blanks or
  *              operators: "span.tool call"
- *   AGGREGATE  mean, avg, med, median, min, max, stddev, mad, total, count, p(N), pN (0 to 100)
+ *   AGGREGATE  mean, avg, med, median, min, max, stddev, mad, total, count, failures, errors,
+ *              p(N), pN (0 to 100)
  *   OP         <= < >= > == !=
  *   LIMIT      NUMBER[UNIT], or baseline[*NUMBER][+NUMBER[UNIT]|-NUMBER[UNIT]]
  *   TOLERANCE  NUMBER% (of the limit, whatever the metric is in) or NUMBER[UNIT]

@@ -147,6 +147,7 @@ static struct pw_value pick(const struct pw_stats *stats, enum pw_aggregate_kind
     case PW_AGGREGATE_TOTAL: return stats->total;
     case PW_AGGREGATE_PERCENTILE:
     case PW_AGGREGATE_COUNT:
+    case PW_AGGREGATE_FAILURES:
     case PW_AGGREGATE_NONE: break;
     }
     return pw_value_absent(PW_ABSENT_NOT_MEASURED);
@@ -222,29 +223,31 @@ static int absent_block(struct finder *finder, const json_t *block, const char *
                : take(finder, block, name, name, "");
 }
 
-/* A statistic's keys, by whom it is of. Two: whichever is there. */
+/* A statistic's keys, by whom it is of: of a metric whichever is there; of an action, and of a span
+ * if that calls it something else. */
 struct keys {
-    const char *metric[2], *duration;
+    const char *metric[2], *duration[2];
 };
 
 static struct keys keys_of(struct pw_aggregate aggregate)
 {
     switch (aggregate.kind) {
-    case PW_AGGREGATE_MEAN: return (struct keys){{"mean", NULL}, "mean_ms"};
-    case PW_AGGREGATE_MIN: return (struct keys){{"min", NULL}, "min_ms"};
-    case PW_AGGREGATE_MAX: return (struct keys){{"max", NULL}, "max_ms"};
-    case PW_AGGREGATE_STDDEV: return (struct keys){{NULL, NULL}, "stddev_ms"};
-    case PW_AGGREGATE_TOTAL: return (struct keys){{"total", "sum"}, "total_ms"};
-    case PW_AGGREGATE_COUNT: return (struct keys){{"count", NULL}, "count"};
+    case PW_AGGREGATE_MEAN: return (struct keys){{"mean", NULL}, {"mean_ms", NULL}};
+    case PW_AGGREGATE_MIN: return (struct keys){{"min", NULL}, {"min_ms", NULL}};
+    case PW_AGGREGATE_MAX: return (struct keys){{"max", NULL}, {"max_ms", NULL}};
+    case PW_AGGREGATE_STDDEV: return (struct keys){{NULL, NULL}, {"stddev_ms", NULL}};
+    case PW_AGGREGATE_TOTAL: return (struct keys){{"total", "sum"}, {"total_ms", NULL}};
+    case PW_AGGREGATE_COUNT: return (struct keys){{"count", NULL}, {"count", NULL}};
+    case PW_AGGREGATE_FAILURES: return (struct keys){{NULL, NULL}, {"failures", "errors"}};
     case PW_AGGREGATE_PERCENTILE:
-        return aggregate.p == 0.5    ? (struct keys){{"p50", NULL}, "median_ms"}
-               : aggregate.p == 0.95 ? (struct keys){{"p95", NULL}, "p95_ms"}
-               : aggregate.p == 0.99 ? (struct keys){{"p99", NULL}, "p99_ms"}
-                                     : (struct keys){{NULL, NULL}, NULL};
+        return aggregate.p == 0.5    ? (struct keys){{"p50", NULL}, {"median_ms", NULL}}
+               : aggregate.p == 0.95 ? (struct keys){{"p95", NULL}, {"p95_ms", NULL}}
+               : aggregate.p == 0.99 ? (struct keys){{"p99", NULL}, {"p99_ms", NULL}}
+                                     : (struct keys){{NULL, NULL}, {NULL, NULL}};
     case PW_AGGREGATE_MAD:
     case PW_AGGREGATE_NONE: break;
     }
-    return (struct keys){{NULL, NULL}, NULL};
+    return (struct keys){{NULL, NULL}, {NULL, NULL}};
 }
 
 static void set_count(struct finder *finder, const json_t *entry)
@@ -280,7 +283,7 @@ static int find_otel(struct finder *finder)
     const struct pw_bound *bound = finder->bound;
     const json_t *metrics = json_object_get(summary_block(finder), "otel_metrics");
     const json_t *entry = json_object_get(metrics, bound->name);
-    bool counts = bound->aggregate.kind == PW_AGGREGATE_COUNT;
+    bool counts = pw_aggregate_is_count(bound->aggregate.kind);
     set_unit(finder, counts ? "count" : json_string_value(json_object_get(entry, "unit")));
     finder->number->integer = counts;
     if (!json_is_object(metrics)) {
@@ -304,7 +307,7 @@ static int find_otel(struct finder *finder)
 static int find_duration(struct finder *finder, const char *block, const char *what)
 {
     const struct pw_bound *bound = finder->bound;
-    bool counts = bound->aggregate.kind == PW_AGGREGATE_COUNT;
+    bool counts = pw_aggregate_is_count(bound->aggregate.kind);
     const json_t *entries = json_object_get(summary_block(finder), block);
     set_unit(finder, counts ? "count" : "ms");
     finder->number->integer = counts;
@@ -314,7 +317,9 @@ static int find_duration(struct finder *finder, const char *block, const char *w
     for (size_t i = 0; i < json_array_size(entries); i++) {
         const json_t *entry = json_array_get(entries, i);
         const char *name = json_string_value(json_object_get(entry, "name"));
-        const char *key = keys_of(bound->aggregate).duration;
+        struct keys keys = keys_of(bound->aggregate);
+        bool is_span = bound->subject == PW_SUBJECT_SPAN && keys.duration[1];
+        const char *key = keys.duration[is_span];
         if (name && key && strcmp(name, bound->name) == 0) {
             set_count(finder, entry);
             return take(finder, json_object_get(entry, key), block, bound->name, key);

@@ -178,7 +178,7 @@ static void set_min_samples(struct pw_profile_entries *entries, unsigned min_sam
     for (size_t i = 0; i < entries->count; i++) {
         struct pw_profile_entry *entry = &entries->items[i];
         enum pw_aggregate_kind kind = entry->bound.aggregate.kind;
-        if (!entry->own_min_samples && kind != PW_AGGREGATE_NONE && kind != PW_AGGREGATE_COUNT) {
+        if (!entry->own_min_samples && kind != PW_AGGREGATE_NONE && !pw_aggregate_is_count(kind)) {
             entry->bound.min_samples = min_samples;
         }
     }

@@ -187,7 +187,7 @@ static const char *unit_of_number(const char *name, bool *ret_in_summary)
 const char *pw_subject_unit(const struct pw_bound *bound, bool *ret_in_summary)
 {
     *ret_in_summary = false;
-    if (bound->aggregate.kind == PW_AGGREGATE_COUNT) {
+    if (pw_aggregate_is_count(bound->aggregate.kind)) {
         return "count";
     }
     switch (bound->subject) {
@@ -257,7 +257,7 @@ static int resolve_metric(struct resolver *resolver, const struct pw_metric *met
     } else if (kind == PW_AGGREGATE_NONE) {
         wrong(resolver, PW_FAULT_NAME, "`%s` is many values: which number of them?", metric->path);
         return remedy_with_aggregates(resolver, metric);
-    } else if (kind == PW_AGGREGATE_COUNT ||
+    } else if (pw_aggregate_is_count(kind) ||
                (kind == PW_AGGREGATE_TOTAL && !(metric->stats & PW_STAT_BIT(PW_STAT_TOTAL)))) {
         wrong(resolver, PW_FAULT_AGGREGATE, "`%s` has no %s", metric->path, text);
         return remedy_with_aggregates(resolver, metric);
@@ -304,9 +304,10 @@ static int resolve_telemetry(struct resolver *resolver, enum pw_subject_kind kin
     const char *what = kind == PW_SUBJECT_OTEL     ? "an OTLP metric"
                        : kind == PW_SUBJECT_ACTION ? "an action"
                                                    : "a span";
-    const char *has = kind == PW_SUBJECT_OTEL
-                          ? "mean, min, max, total, count, p(50), p(95) and p(99)"
-                          : "mean, min, max, stddev, total, count, p(50), p(95) and p(99)";
+    const char *has =
+        kind == PW_SUBJECT_OTEL
+            ? "mean, min, max, total, count, p(50), p(95) and p(99)"
+            : "mean, min, max, stddev, total, count, failures, p(50), p(95) and p(99)";
     char text[PW_AGGREGATE_TEXT_MAX];
     pw_aggregate_text(aggregate, text);
     if (name[0] == '\0') {
@@ -327,7 +328,8 @@ static int resolve_telemetry(struct resolver *resolver, enum pw_subject_kind kin
     }
     bool has_percentile = aggregate.p == 0.5 || aggregate.p == 0.95 || aggregate.p == 0.99;
     if (aggregate.kind == PW_AGGREGATE_MAD ||
-        (aggregate.kind == PW_AGGREGATE_STDDEV && kind == PW_SUBJECT_OTEL) ||
+        (kind == PW_SUBJECT_OTEL &&
+         (aggregate.kind == PW_AGGREGATE_STDDEV || aggregate.kind == PW_AGGREGATE_FAILURES)) ||
         (aggregate.kind == PW_AGGREGATE_PERCENTILE && !has_percentile)) {
         wrong(resolver, PW_FAULT_AGGREGATE, "a summary has no %s of %s", text, what);
         return pw_err_remedy(resolver->err, "It has %s.", has);

@@ -164,6 +164,17 @@ static struct pw_value z_of(const json_t *metric, const struct basis *basis)
     return z;
 }
 
+/* Whether the newest value lies nearer to the basis' median than perfwrap can tell apart. An index
+ * of the older harness knows no noise floor. */
+static bool is_noise(const json_t *metric, const struct basis *basis)
+{
+    struct pw_value floor = number_at(metric, "baseline.noise_floor");
+    struct pw_value current = number_at(metric, "current");
+    struct pw_value median = number_at(metric, basis->median);
+    return pw_value_is_present(floor) && pw_value_is_present(current) &&
+           pw_value_is_present(median) && fabs(current.number - median.number) < floor.number;
+}
+
 /* "latency_p95_ms is 130, the median of 30 runs 100 (+30 %, robust z 4.2): red". */
 static void describe_metric(struct pw_str *out, const char *name, const json_t *metric,
                             const struct basis *basis)
@@ -187,6 +198,10 @@ static void describe_metric(struct pw_str *out, const char *name, const json_t *
         open = ", ";
     }
     pw_str_addf(out, "%s%.20s", *open == ',' ? "): " : ": ", status ? status : "n/a");
+    if (is_noise(metric, basis)) {
+        pw_str_addf(out, ", though %s or less is noise",
+                    PW_SHORT(number_at(metric, "baseline.noise_floor").number));
+    }
 }
 
 static enum pw_confidence confidence_of(struct pw_value n, struct pw_value z, bool counted)
@@ -228,7 +243,8 @@ static int put(const struct subject *subject, const struct about *about, const s
         .changed = true,
         .current = number_at(metric, "current"),
         .samples = n.number,
-        .confidence = confidence_of(n, z_of(metric, basis), counted),
+        .confidence = is_noise(metric, basis) ? PW_CONFIDENCE_LOW
+                                              : confidence_of(n, z_of(metric, basis), counted),
         .next_command = next.text,
     };
     return pw_suggestion_put(subject->document, about->list, &suggestion, err);
@@ -293,7 +309,7 @@ static int find_in_status(const struct subject *subject, const char *name, const
     enum pw_suggest_severity worst = PW_SUGGEST_NONE;
     for (size_t i = 0; i < BASIS_COUNT; i++) {
         enum pw_suggest_severity severity = severity_in(metric, bases[i].status);
-        if (severity > worst) {
+        if (severity > worst && !is_noise(metric, &bases[i])) {
             worst = severity;
             basis = &bases[i];
         }

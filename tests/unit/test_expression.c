@@ -257,6 +257,8 @@ static void test_refuses_aggregates(void **state)
         {"action.x p(90) < 3", 10, "no p(90) of an action", "p(50), p(95) and p(99)"},
         {"action.x mad < 3", 10, "no mad of an action", ""},
         {"otel.x stddev < 3", 8, "no stddev of an OTLP metric", ""},
+        {"otel.x failures < 3", 8, "no failures of an OTLP metric", ""},
+        {"latency_ms failures < 3", 12, "`latency_ms` has no failures", "stddev"},
         {"latency_ms mean mean < 3", 17, "comparison is missing", ""},
     };
     assert_all_refused(cases, sizeof(cases) / sizeof(cases[0]));

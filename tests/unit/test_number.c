@@ -57,7 +57,7 @@ static const char sample[] =
     "  \"otel_actions\": [{\"name\": \"exec_command\", \"count\": 4, \"failures\": 1,"
     "       \"total_ms\": 100, \"mean_ms\": 25, \"median_ms\": 24, \"p95_ms\": 40, \"p99_ms\": 41,"
     "       \"min_ms\": 10, \"max_ms\": 42, \"stddev_ms\": 5}, 7, {\"name\": 8}],"
-    "  \"otel_spans\": [{\"name\": \"tool call\", \"count\": 2, \"median_ms\": 11,"
+    "  \"otel_spans\": [{\"name\": \"tool call\", \"count\": 2, \"errors\": 1, \"median_ms\": 11,"
     "       \"p95_ms\": null}],"
     "  \"unavailable\": {\"max_rss_mb\": \"no_permission\", \"latency_ms\": \"no_samples\"}},"
     " \"runs\": ["
@@ -112,6 +112,8 @@ static void test_stated(void **state)
         {"action.exec_command mean", 25, "ms", false, 4},
         {"action.exec_command total", 100, "ms", false, 4},
         {"action.exec_command count", 4, "count", true, 4},
+        {"action.exec_command failures", 1, "count", true, 4},
+        {"\"span.tool call\" errors", 1, "count", true, 2},
         {"\"span.tool call\" median", 11, "ms", false, 2},
         {"otel_actions.0.failures", 1, NULL, true, 0},
         {"otel_actions.0.p95_ms", 40, "ms", true, 0},

@@ -190,6 +190,13 @@ static void test_index_findings(void **state)
         {"{\"peak_fds_mean\": {\"status\": \"green\", \"status_strict\": \"red\","
          " \"baseline\": {\"status\": \"yellow\"}}}",
          "peak_fds_mean", "red", "status_strict"},
+        /* Nearer to the median than the noise floor, and just not. */
+        {"{\"latency_p95_ms\": {\"status\": \"red\", \"current\": 10.05, \"median\": 10,"
+         " \"baseline\": {\"noise_floor\": 0.1}}}",
+         "latency_p95_ms", NULL, NULL},
+        {"{\"latency_p95_ms\": {\"status\": \"red\", \"current\": 10.15, \"median\": 10,"
+         " \"baseline\": {\"noise_floor\": 0.1}}}",
+         "latency_p95_ms", "red", "status"},
         /* A warning speaks of it already. */
         {"{\"peak_fds_mean\": {\"status\": \"yellow\", \"status_strict\": \"red\"}}",
          "peak_fds_mean", NULL, NULL},
