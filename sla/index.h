@@ -20,6 +20,9 @@
  *
  * `generated_at` is compared as a time, with any offset; what is no time counts as older.
  *
+ * Of a summary only what is wanted is checked: what stands in `runs` is not. A file that was cut
+ * off is always found to be broken.
+ *
  * Threads: reads with as many threads as CPUs are allowed, none outlives the call.
  */
 #ifndef PW_SLA_INDEX_H

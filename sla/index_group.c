@@ -157,6 +157,9 @@ static int compare_runs(const void *left, const void *right)
 /* Sorts, and leaves the last `window` runs of the latest one's machine. */
 static void settle(struct pw_index_group *group, const struct pw_index_options *options)
 {
+    if (!group->runs || group->count == 0) {
+        return; /* there is none without a run */
+    }
     qsort(group->runs, group->count, sizeof(struct pw_index_run *), compare_runs);
     const struct pw_index_run *latest = group->runs[group->count - 1];
     size_t kept = 0;
@@ -217,8 +220,13 @@ static int add_group(struct pw_index_groups *groups, char *name, struct pw_err *
     return 0;
 }
 
-static int add_run(struct pw_index_group *group, struct pw_index_run *run, struct pw_err *err)
+static int add_run(struct pw_index_groups *groups, size_t which, struct pw_index_run *run,
+                   struct pw_err *err)
 {
+    if (!groups->items || which >= groups->count) {
+        return pw_err_set(err, PW_ERR_INTERNAL, "index: no such group");
+    }
+    struct pw_index_group *group = &groups->items[which];
     if (group->count == group->capacity) {
         size_t capacity = group->capacity > 0 ? group->capacity * 2 : 16;
         struct pw_index_run **runs =
@@ -249,7 +257,7 @@ static int sort_in(struct pw_index_groups *groups, const struct names *names,
         }
         *slot = (uint32_t)groups->count;
     }
-    return add_run(&groups->items[*slot - 1], run, err);
+    return add_run(groups, *slot - 1, run, err);
 }
 
 int pw_index_groups_make(const struct pw_index_runs *runs, const struct pw_index_options *options,
@@ -257,7 +265,10 @@ int pw_index_groups_make(const struct pw_index_runs *runs, const struct pw_index
 {
     struct pw_index_groups groups = {0};
     struct names names = {.slots = calloc(SLOT_COUNT, sizeof(uint32_t)), .slot_count = SLOT_COUNT};
-    int failed = names.slots ? 0 : pw_err_memory(err);
+    if (!names.slots) {
+        return pw_err_memory(err);
+    }
+    int failed = 0;
     for (size_t i = 0; i < runs->count && !failed; i++) {
         struct pw_index_run *run = pw_index_runs_at(runs, i);
         if (run->state == PW_INDEX_READ || run->state == PW_INDEX_FROM_CACHE) {

@@ -85,6 +85,8 @@ void pw_index_reader_free(struct pw_index_reader *reader);
 /* Fills what is read of run->path. A file that is broken or no summary is PW_ERR_INPUT. */
 int pw_index_reader_read(struct pw_index_reader *reader, struct pw_index_run *run,
                          struct pw_err *err);
+/* ---------------------------------------------------------------- times (index_time.c) */
+
 /* RFC 3339: "2026-02-23T10:13:12.96+01:00"; without an offset it is taken for UTC. */
 bool pw_index_parse_time(const char *text, int64_t *ret_sec, int32_t *ret_nsec);
 

@@ -1,4 +1,12 @@
-/* One summary, as fast as it can be read: a thread reads thousands a second. */
+/*
+ * One summary, as fast as it can be read.
+ *
+ * More than half of most summaries is the list `runs`, of which an index needs nothing. So of a
+ * file as perfwrap writes it (indented by two, all that is wanted before `runs`) only the
+ * beginning and the end are read: what stands before the runs is understood as ever, and behind
+ * them the document must end in the one way in which such a document ends, so that a file that was
+ * cut off is never taken. Where anything is otherwise, all of the file is read.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -6,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include "core/clock.h"
 #include "core/file.h"
@@ -19,6 +26,8 @@
 enum {
     FIRST_BUFFER_BYTES = 256 << 10,
     KEPT_BUFFER_BYTES = 8 << 20, /* a larger one is given back */
+    HEAD_BYTES = 16 << 10,       /* read of a file's beginning; enough without telemetry */
+    ENDS_LEAST_BYTES = 18 << 10, /* smaller files are read whole */
     PATH_MAX_BYTES = 128,
 };
 
@@ -150,12 +159,9 @@ static int fail_size(const struct pw_index_run *run, struct pw_err *err)
                       PW_LIMIT_JSON_BYTES);
 }
 
-static int read_file(struct pw_index_reader *reader, struct pw_index_run *run, struct pw_err *err)
+static int read_all(struct pw_index_reader *reader, int fd, const struct pw_index_run *run,
+                    struct pw_err *err)
 {
-    PW_FD_AUTO fd = open(run->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return fail_file(err, errno, "open", run->path);
-    }
     size_t expected = run->regular ? (size_t)run->identity.size + 1 : 0;
     if (grow(reader, expected > FIRST_BUFFER_BYTES ? expected : FIRST_BUFFER_BYTES, err) != 0) {
         return -1;
@@ -182,9 +188,48 @@ static int read_file(struct pw_index_reader *reader, struct pw_index_run *run, s
     }
 }
 
+/* Where the runs begin in the document's beginning: behind their bracket. NULL: not in it. Brackets
+ * are rare, so they are what is searched for (memmem(3) takes longer than all the rest). */
+static char *find_runs(char *head)
+{
+    static const char list[] = "\n  \"runs\": [";
+    enum { LIST = sizeof list - 1 };
+    char *bracket = memrchr(head, '[', HEAD_BYTES - 1);
+    while (bracket && bracket - head >= LIST) {
+        if (memcmp(bracket + 1 - LIST, list, LIST) == 0 && bracket[1] == '\n') {
+            return bracket + 1;
+        }
+        bracket = memrchr(head, '[', (size_t)(bracket - head));
+    }
+    return NULL;
+}
+
+/* Reads what stands before the runs, and closes the document there. False: all is to be read. */
+static bool read_ends(struct pw_index_reader *reader, int fd, const struct pw_index_run *run)
+{
+    static const char tail[] = "\n  ]\n}\n";
+    enum { TAIL = sizeof tail - 1 };
+    char end[TAIL];
+    if (!run->regular || run->identity.size < ENDS_LEAST_BYTES ||
+        grow(reader, FIRST_BUFFER_BYTES, NULL) != 0 ||
+        pread(fd, reader->buffer, HEAD_BYTES, 0) != HEAD_BYTES ||
+        pread(fd, end, TAIL, (off_t)run->identity.size - TAIL) != TAIL ||
+        memcmp(end, tail, TAIL) != 0) {
+        return false;
+    }
+    char *found = find_runs(reader->buffer);
+    if (!found) {
+        return false;
+    }
+    found[0] = ']'; /* there is room: the padding */
+    found[1] = '}';
+    reader->size = (size_t)(found + 2 - reader->buffer);
+    return true;
+}
+
 /* ---------------------------------------------------------------- what is in it */
 
-/* NULL, or what is wrong with a document whose grammar is fine: pw_summary_load() has the words. */
+/* As pw_summary_load() has it. */
 static bool is_summary(const struct pw_json_picked picked[PICK_COUNT])
 {
     return picked[PICK_SUMMARY].present && picked[PICK_SUMMARY].kind == PW_JSON_OBJECT &&
@@ -264,6 +309,26 @@ static int keep(struct pw_index_run *run, const struct pw_json_picked picked[PIC
     return keep_texts(run, pieces, err);
 }
 
+/* Whether all of it stands before the runs that is wanted: then it does not stand behind them. */
+static bool is_complete(const struct pw_json_picked picked[PICK_COUNT])
+{
+    for (size_t i = PICK_CPU_COUNT; i < PICK_COUNT; i++) {
+        if (!picked[i].present && i != PICK_TEXTS + PW_INDEX_ACCELERATOR) {
+            return false;
+        }
+    }
+    return is_summary(picked);
+}
+
+/* From the ends of the file alone; false: it cannot be had so. */
+static bool understand_ends(struct pw_index_reader *reader, struct pw_index_run *run)
+{
+    struct pw_json_picked picked[PICK_COUNT];
+    memset(reader->buffer + reader->size, 0, PW_JSON_PADDING);
+    return pw_json_picker_run(reader->picker, reader->buffer, reader->size, picked, NULL) == 0 &&
+           is_complete(picked) && keep(run, picked, NULL) == 0;
+}
+
 /* The way that every other part of perfwrap reads summaries: for the words of its refusals, and for
  * whatever the fast way does not understand. */
 static int read_slowly(struct pw_index_run *run, struct pw_err *err)
@@ -315,6 +380,18 @@ static int understand(struct pw_index_reader *reader, struct pw_index_run *run, 
     return read_slowly(run, err);
 }
 
+static int read_file(struct pw_index_reader *reader, struct pw_index_run *run, struct pw_err *err)
+{
+    PW_FD_AUTO fd = open(run->path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return fail_file(err, errno, "open", run->path);
+    }
+    if (read_ends(reader, fd, run) && understand_ends(reader, run)) {
+        return 0;
+    }
+    return read_all(reader, fd, run, err) == 0 ? understand(reader, run, err) : -1;
+}
+
 /* Documents that take much memory are read one at a time. */
 static pthread_mutex_t large_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -329,9 +406,6 @@ int pw_index_reader_read(struct pw_index_reader *reader, struct pw_index_run *ru
         pthread_mutex_lock(&large_lock);
     }
     int failed = read_file(reader, run, err);
-    if (!failed) {
-        failed = understand(reader, run, err);
-    }
     if (reader->capacity > KEPT_BUFFER_BYTES) {
         free(reader->buffer);
         reader->buffer = NULL;
@@ -342,87 +416,4 @@ int pw_index_reader_read(struct pw_index_reader *reader, struct pw_index_run *ru
         pthread_mutex_unlock(&large_lock);
     }
     return failed;
-}
-
-/* ---------------------------------------------------------------- times */
-
-/* `count` digits at *text, which moves behind them; false if there are fewer. */
-static bool take_digits(const char **text, unsigned count, int *ret_number)
-{
-    int number = 0;
-    for (; count > 0; count--, (*text)++) {
-        if (**text < '0' || **text > '9') {
-            return false;
-        }
-        number = number * 10 + (**text - '0');
-    }
-    *ret_number = number;
-    return true;
-}
-
-static bool take_char(const char **text, const char *any_of)
-{
-    if (!**text || !strchr(any_of, **text)) {
-        return false;
-    }
-    (*text)++;
-    return true;
-}
-
-/* Digits behind the point; those after the ninth say nothing to a clock. */
-static bool take_fraction(const char **text, int32_t *ret_nsec)
-{
-    int32_t nsec = 0, weight = 100000000;
-    const char *first = *text;
-    for (; **text >= '0' && **text <= '9'; (*text)++) {
-        nsec += (**text - '0') * weight;
-        weight /= 10;
-    }
-    *ret_nsec = nsec;
-    return *text > first;
-}
-
-static bool take_offset(const char **text, int *ret_minutes)
-{
-    int hours = 0, minutes = 0;
-    if (take_char(text, "Zz")) {
-        *ret_minutes = 0;
-        return true;
-    }
-    bool west = **text == '-';
-    if (!take_char(text, "+-") || !take_digits(text, 2, &hours) || !take_char(text, ":") ||
-        !take_digits(text, 2, &minutes) || hours > 23 || minutes > 59) {
-        return false;
-    }
-    *ret_minutes = (west ? -1 : 1) * (hours * 60 + minutes);
-    return true;
-}
-
-bool pw_index_parse_time(const char *text, int64_t *ret_sec, int32_t *ret_nsec)
-{
-    struct tm date = {0};
-    int offset = 0;
-    int32_t nsec = 0;
-    if (!take_digits(&text, 4, &date.tm_year) || !take_char(&text, "-") ||
-        !take_digits(&text, 2, &date.tm_mon) || !take_char(&text, "-") ||
-        !take_digits(&text, 2, &date.tm_mday) || !take_char(&text, "Tt ") ||
-        !take_digits(&text, 2, &date.tm_hour) || !take_char(&text, ":") ||
-        !take_digits(&text, 2, &date.tm_min) || !take_char(&text, ":") ||
-        !take_digits(&text, 2, &date.tm_sec)) {
-        return false;
-    }
-    /* A leap second is 60. */
-    if (date.tm_mon < 1 || date.tm_mon > 12 || date.tm_mday < 1 || date.tm_mday > 31 ||
-        date.tm_hour > 23 || date.tm_min > 59 || date.tm_sec > 60) {
-        return false;
-    }
-    if ((take_char(&text, ".") && !take_fraction(&text, &nsec)) ||
-        (*text && !take_offset(&text, &offset)) || *text) {
-        return false;
-    }
-    date.tm_year -= 1900;
-    date.tm_mon -= 1;
-    *ret_sec = timegm(&date) - (int64_t)offset * 60;
-    *ret_nsec = nsec;
-    return true;
 }

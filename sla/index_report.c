@@ -135,8 +135,8 @@ static void profile_fields(struct pw_document *report, const json_t *profiles)
         const json_t *machine = json_object_get(profile, "environment");
         json_int_t others =
             json_integer_value(json_object_get(profile, "excluded_other_environment"));
-        pw_str_addf(&text, "%lld runs, the last %s",
-                    (long long)json_integer_value(json_object_get(profile, "sample_count")),
+        json_int_t runs = json_integer_value(json_object_get(profile, "sample_count"));
+        pw_str_addf(&text, "%lld run%s, the last %s", (long long)runs, runs == 1 ? "" : "s",
                     text_of(profile, "latest_summary_path", "unknown"));
         if (machine) {
             pw_str_add(&text, ", on ");

@@ -23,7 +23,7 @@ def templates(bench):
     for workers, iterations in SHAPES:
         summary = bench.run(["--concurrency", str(workers), "--iterations", str(iterations),
                              "--profile-name", "PROFILE"], ["/bin/true"])
-        yield NUMBER.split(json.dumps({**summary, "generated_at": "TIME"}, indent=2))
+        yield NUMBER.split(json.dumps({**summary, "generated_at": "TIME"}, indent=2) + "\n")
 
 
 def make_summaries(bench):

@@ -408,10 +408,78 @@ static void test_nothing_usable(void **state)
     free(folder);
 }
 
+/* A long document as perfwrap writes it, of which only the ends are read; `behind` follows the
+ * runs. */
+static void long_document(struct pw_str *text, const char *machine, const char *behind)
+{
+    pw_str_clear(text);
+    pw_str_addf(text,
+                "{\n  \"generated_at\": \"2026-01-01T00:00:00Z\",\n  \"run_dir\": \"x\",\n"
+                "  \"profile\": {\n    \"name\": null\n  },\n  \"summary\": {\n"
+                "    \"latency_ms\": {\"mean\": 7}\n  },\n%s  \"runs\": [\n",
+                machine);
+    for (int i = 0; i < 2000; i++) {
+        pw_str_addf(text, "    {\n      \"list\": [\n      ]\n    }%s\n", i < 1999 ? "," : "");
+    }
+    pw_str_addf(text, "  ]%s\n}\n", behind);
+}
+
+#define MACHINE_LINE "  \"environment\": " MACHINE_A ",\n"
+
+static void test_ends(void **state)
+{
+    struct pw_index_counts counts;
+    PW_STR_AUTO text = PW_STR_INIT;
+    char *path = in_folder(state, "a.json");
+    long_document(&text, MACHINE_LINE, "");
+    write_text(path, text.text);
+    json_t *index = build(state, (struct pw_index_options){0}, &counts);
+    assert_number(index, "profiles.x.metrics.latency_mean_ms.current", 7);
+    assert_text(index, "profiles.x.environment.kernel", "6.1");
+    json_decref(index);
+
+    /* What stands behind the runs counts where it is not before them. */
+    long_document(&text, "", ",\n  \"environment\": " MACHINE_A ",\n  \"more\": [\n  ]");
+    write_text(path, text.text);
+    index = build(state, (struct pw_index_options){0}, &counts);
+    assert_text(index, "profiles.x.environment.kernel", "6.1");
+    json_decref(index);
+    free(path);
+}
+
+/* Wherever such a document was cut off, it is told. */
+static void test_ends_cut_off(void **state)
+{
+    PW_STR_AUTO text = PW_STR_INIT;
+    char *path = in_folder(state, "a.json");
+    struct pw_index_reader *reader = NULL;
+    long_document(&text, MACHINE_LINE, "");
+    assert_int_equal(pw_index_reader_new(&reader, NULL), 0);
+    for (size_t size = text.length; size > 0; size -= size > text.length - 300 ? 1 : 997) {
+        struct pw_index_runs runs = {0};
+        struct stat info;
+        struct pw_err err = PW_ERR_INIT;
+        assert_int_equal(pw_file_write(path, text.text, size, 0600, NULL), 0);
+        assert_int_equal(stat(path, &info), 0);
+        assert_int_equal(pw_index_runs_add(&runs, path, &info, NULL), 0);
+        int result = pw_index_reader_read(reader, pw_index_runs_at(&runs, 0), &err);
+        /* Without its last newline it is still whole. */
+        if ((result == 0) != (size >= text.length - 1)) {
+            fail_msg("%zu of %zu bytes: %d", size, text.length, result);
+        }
+        pw_index_runs_done(&runs);
+        if (size <= 997) {
+            break;
+        }
+    }
+    pw_index_reader_free(reader);
+    free(path);
+}
+
 /* Enough files for several threads. */
 static void test_many(void **state)
 {
-    enum { COUNT = 700 };
+    enum { COUNT = 700, HALF = COUNT / 2 };
     struct pw_index_counts counts;
     char name[32], time[40];
     for (int i = 0; i < COUNT; i++) {
@@ -421,9 +489,9 @@ static void test_many(void **state)
     }
     json_t *index = build(state, (struct pw_index_options){.window = 1000}, &counts);
     assert_int_equal(counts.read, COUNT);
-    assert_number(index, "profiles.odd.sample_count", COUNT / 2);
+    assert_number(index, "profiles.odd.sample_count", HALF);
     assert_number(index, "profiles.odd.metrics.latency_mean_ms.current", COUNT);
-    assert_number(index, "profiles.even.metrics.latency_mean_ms.mean", COUNT / 2);
+    assert_number(index, "profiles.even.metrics.latency_mean_ms.mean", HALF);
     json_decref(index);
 }
 
@@ -679,6 +747,8 @@ int main(void)
         IN_FOLDER(test_machines),
         IN_FOLDER(test_broken_files),
         IN_FOLDER(test_nothing_usable),
+        IN_FOLDER(test_ends),
+        IN_FOLDER(test_ends_cut_off),
         IN_FOLDER(test_many),
         IN_FOLDER(test_cache),
         IN_FOLDER(test_cache_racy),

@@ -185,12 +185,17 @@ static void test_large(void **state)
     struct pw_json_picked picked[PLACE_COUNT];
     char *text = malloc(SIZE + PW_JSON_PADDING);
     assert_non_null(text);
-    memset(text, ' ', SIZE + PW_JSON_PADDING);
-    memcpy(text, "{\"x\":[0", 7);
-    for (size_t at = 7; at < SIZE - 64; at += 2) {
-        memcpy(text + at, ",1", 2);
+    memset(text, '1', SIZE + PW_JSON_PADDING);
+    for (size_t i = 0; i < SIZE; i += 2) {
+        text[i] = ',';
     }
-    memcpy(text + SIZE - 10, "],\"a\":4}", 8);
+    static const char before[] = "{\"x\":[0", behind[] = "],\"a\":4}";
+    for (size_t i = 0; i < sizeof before - 1; i++) {
+        text[i] = before[i];
+    }
+    for (size_t i = 0; i < sizeof behind - 1; i++) {
+        text[SIZE - (sizeof behind - 1) + i] = behind[i];
+    }
     assert_int_equal(pw_json_picker_run(picker, text, SIZE, picked, NULL), 0);
     assert_near(picked[0].number, 4);
     pw_json_picker_trim(picker);
