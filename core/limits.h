@@ -31,6 +31,10 @@ enum {
     PW_LIMIT_INDEX_WINDOW = 1000,           /* runs of a group that count */
     PW_LIMIT_TRACK_BYTES = 16 << 20,        /* a tracking table */
 
+    PW_LIMIT_MOMENTS = 32,           /* --mark */
+    PW_LIMIT_MOMENT_NAME = 64,       /* bytes of a mark's name */
+    PW_LIMIT_MARK_LINE_BYTES = 8192, /* of a line of output that is matched */
+
     /* OTLP, as it comes in */
     PW_LIMIT_OTLP_BODY_BYTES = 64 << 20,       /* of one request, before and after decompression */
     PW_LIMIT_OTLP_DECODED_BYTES = 512 << 20,   /* memory that one decoded request may take */

@@ -327,9 +327,9 @@ static void test_own_samples(void **state)
         for (enum pw_metric_id id = 0; id < PW_METRIC_COUNT; id++) {
             enum pw_fold fold = pw_metrics[id].fold;
             if (fold == PW_FOLD_WINDOW && id > PW_METRIC_TRACE_COUNT) {
-                run.iterations[i].values[id] = pw_value_of(id + 3.0 * (double)i);
+                run.iterations[i].values[id] = pw_value_of((double)id + 3.0 * (double)i);
             } else if (fold != PW_FOLD_WINDOW && fold != PW_FOLD_POOL) {
-                set_all(&run.iterations[i], id, id + 7.5 * (double)i);
+                set_all(&run.iterations[i], id, (double)id + 7.5 * (double)i);
             }
         }
         assert_int_equal(pw_iteration_fold(&run.iterations[i], NULL), 0);
