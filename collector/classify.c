@@ -2,12 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
 #include "core/limits.h"
-
-/* Far more than a name of some hundred bytes takes with any sane pattern. */
-enum { MATCH_LIMIT = 100000, DEPTH_LIMIT = 1000 };
+#include "core/pattern.h"
 
 const struct pw_classifier_spec pw_classifier_defaults = {
     .patterns = {[PW_FAMILY_TURN] = "turn.*(duration|latency)|codex\\.turn",
@@ -21,9 +17,8 @@ const struct pw_classifier_spec pw_classifier_defaults = {
 };
 
 struct pw_classifier {
-    pcre2_code *families[PW_FAMILY_COUNT];
-    pcre2_code *action_log;
-    pcre2_match_context *limits;
+    struct pw_pattern *families[PW_FAMILY_COUNT];
+    struct pw_pattern *action_log;
     char *attribute_text;    /* the names, each with a NUL */
     const char **attributes; /* into it, best first */
     size_t attribute_count;
@@ -34,30 +29,18 @@ void pw_classifier_free(struct pw_classifier *classifier)
     if (!classifier)
         return;
     for (int family = 0; family < PW_FAMILY_COUNT; family++)
-        pcre2_code_free(classifier->families[family]);
-    pcre2_code_free(classifier->action_log);
-    pcre2_match_context_free(classifier->limits);
+        pw_pattern_free(classifier->families[family]);
+    pw_pattern_free(classifier->action_log);
     free(classifier->attribute_text);
     free(classifier->attributes);
     free(classifier);
 }
 
-static int compile(const char *what, const char *name, const char *pattern, pcre2_code **ret_code,
-                   struct pw_err *err)
+static int compile(const char *what, const char *name, const char *text,
+                   struct pw_pattern **ret_pattern, struct pw_err *err)
 {
-    int code = 0;
-    PCRE2_SIZE offset = 0;
-    PCRE2_UCHAR message[128] = "";
-    pcre2_code *compiled =
-        pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
-                      PCRE2_CASELESS | PCRE2_UTF | PCRE2_MATCH_INVALID_UTF, &code, &offset, NULL);
-    if (!compiled) {
-        pcre2_get_error_message(code, message, sizeof message);
-        pw_err_set(err, PW_ERR_USAGE, "%s%s: `%s`: at character %zu: %s", what, name, pattern,
-                   (size_t)offset + 1, (const char *)message);
-        return -1;
-    }
-    *ret_code = compiled;
+    if (pw_pattern_new(text, true, ret_pattern, err) != 0)
+        return pw_err_prefix(err, "%s%s", what, name);
     return 0;
 }
 
@@ -110,13 +93,8 @@ int pw_classifier_new(const struct pw_classifier_spec *spec, struct pw_classifie
                       struct pw_err *err)
 {
     struct pw_classifier *classifier = calloc(1, sizeof *classifier);
-    if (!classifier || !(classifier->limits = pcre2_match_context_create(NULL))) {
-        free(classifier);
-        pw_err_memory(err);
-        return -1;
-    }
-    pcre2_set_match_limit(classifier->limits, MATCH_LIMIT);
-    pcre2_set_depth_limit(classifier->limits, DEPTH_LIMIT);
+    if (!classifier)
+        return pw_err_memory(err);
     const char *attributes = spec->action_attributes ? spec->action_attributes
                                                      : pw_classifier_defaults.action_attributes;
     if (compile_all(classifier, spec, err) != 0 ||
@@ -128,23 +106,12 @@ int pw_classifier_new(const struct pw_classifier_spec *spec, struct pw_classifie
     return 0;
 }
 
-/* Without memory, or over the limits: no. */
-static bool matches(const struct pw_classifier *classifier, const pcre2_code *code,
-                    const char *text)
-{
-    pcre2_match_data *match = pcre2_match_data_create(1, NULL);
-    if (!match)
-        return false;
-    int result = pcre2_match(code, (PCRE2_SPTR)text, strlen(text), 0, 0, match, classifier->limits);
-    pcre2_match_data_free(match);
-    return result >= 0;
-}
-
 unsigned pw_classify_metric(const struct pw_classifier *classifier, const char *name)
 {
     unsigned families = 0;
+    size_t length = strlen(name);
     for (int family = 0; family < PW_FAMILY_COUNT; family++)
-        if (matches(classifier, classifier->families[family], name))
+        if (pw_pattern_matches(classifier->families[family], name, length))
             families |= PW_FAMILY_BIT(family);
     return families;
 }
@@ -163,5 +130,5 @@ bool pw_classify_is_action(const struct pw_classifier *classifier, const char *a
 
 bool pw_classify_is_action_log(const struct pw_classifier *classifier, const char *event_name)
 {
-    return matches(classifier, classifier->action_log, event_name);
+    return pw_pattern_matches(classifier->action_log, event_name, strlen(event_name));
 }

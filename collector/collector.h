@@ -72,11 +72,30 @@ void pw_collector_each_late(struct pw_collector *collector,
                             void (*visit)(void *context, const struct pw_late *late),
                             void *context);
 
+struct pw_pattern; /* core/pattern.h */
+
+/* What an endpoint's owner waits for: a span of that name, or a log record whose event name or text
+ * body matches (of a body, the first PW_LIMIT_MARK_LINE_BYTES). Name and pattern are borrowed until
+ * the endpoint is closed. */
+struct pw_awaited {
+    size_t id; /* the owner's, given back */
+    bool is_log;
+    const char *span_name;                /* unless is_log */
+    const struct pw_pattern *log_pattern; /* if is_log */
+};
+
 struct pw_endpoint_options {
     bool is_public;          /* at /v1/metrics itself, without a token: for `perfwrap collect` */
     int64_t since_unix_ns;   /* as for pw_window_new() */
     const uint8_t *trace_id; /* as for pw_window_new() */
-    unsigned iteration, worker_id; /* whose it is: given back by pw_collector_each_late() */
+    unsigned iteration, worker_id;    /* whose it is: given back by pw_collector_each_late() */
+    const struct pw_awaited *awaited; /* `awaited_count` of them; copied */
+    size_t awaited_count;
+    /* What has that id came, in a request whose last byte was received at `received_at_ns`
+     * (CLOCK_MONOTONIC). Once for each, on the decoder's thread, without a lock held; not after
+     * pw_endpoint_close() has returned. */
+    void (*awaited_came)(void *context, size_t id, int64_t received_at_ns);
+    void *awaited_context;
 };
 /* Owned by the collector, until pw_collector_stop(), so that late payloads are known. Over
  * PW_LIMIT_OTLP_ENDPOINTS the oldest closed ones are forgotten: their paths are unknown from then

@@ -55,6 +55,8 @@ int pw_endpoint_new(struct pw_collector *collector, const struct pw_endpoint_opt
     if (pw_window_new(collector->classifier, options->since_unix_ns, options->trace_id,
                       &endpoint->window, err))
         goto failed;
+    if (pw_awaiting_init(&endpoint->awaiting, options, err))
+        goto failed;
     if (options->is_public) /* a worker's senders were started by it; here anyone's come */
         pw_window_expect_older(endpoint->window);
     *ret_endpoint = endpoint;
@@ -69,6 +71,7 @@ void pw_endpoint_free(struct pw_endpoint *endpoint)
     if (!endpoint)
         return;
     pw_window_free(endpoint->window);
+    pw_awaiting_done(&endpoint->awaiting);
     free(endpoint->url);
     free(endpoint);
 }

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include "collector/awaited.h"
 #include "collector/collector.h"
 #include "collector/window.h"
 
@@ -23,6 +24,7 @@ struct pw_endpoint {
     char *url;                       /* constant */
     unsigned iteration, worker_id;   /* constant */
     struct pw_window *window;        /* guarded by the queue's `windows`; NULL when closed */
+    struct pw_awaiting awaiting;     /* the decoder's thread's */
     bool closed;
     bool flushing;                    /* pw_endpoints_flush() waits for it */
     uint64_t late;                    /* payloads since it was closed */

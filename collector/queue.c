@@ -34,6 +34,9 @@ static bool decode(struct pw_collector *collector, const struct pw_received *rec
                                            .received_unix_ns = received->received_unix_ns};
         if (queue->tap)
             queue->tap(queue->tap_context, &payload);
+        if (received->endpoint->awaiting.left > 0)
+            pw_awaiting_look(&received->endpoint->awaiting, received->signal, request,
+                             received->received_at_ns);
         pthread_mutex_lock(&queue->windows);
         added = pw_window_add(received->endpoint->window, received->signal, request,
                               received->wire_bytes, NULL) == 0;

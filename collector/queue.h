@@ -24,6 +24,7 @@ struct pw_received {
     uint64_t wire_bytes;
     bool was_json;
     int64_t received_unix_ns;
+    int64_t received_at_ns; /* its last byte */
     STAILQ_ENTRY(pw_received) link;
 };
 

@@ -361,14 +361,17 @@ void pw_request_check(struct pw_request *request, struct pw_transcoder *transcod
         refuse_memory(request);
         return;
     }
-    *received = (struct pw_received){.endpoint = request->endpoint,
-                                     .signal = request->signal,
-                                     .bytes = body->bytes,
-                                     .size = body->size,
-                                     .held = body->held,
-                                     .wire_bytes = request->wire_bytes,
-                                     .was_json = request->media == PW_MEDIA_JSON,
-                                     .received_unix_ns = unix_now_ns()};
+    *received =
+        (struct pw_received){.endpoint = request->endpoint,
+                             .signal = request->signal,
+                             .bytes = body->bytes,
+                             .size = body->size,
+                             .held = body->held,
+                             .wire_bytes = request->wire_bytes,
+                             .was_json = request->media == PW_MEDIA_JSON,
+                             .received_unix_ns = unix_now_ns(),
+                             .received_at_ns = atomic_load_explicit(
+                                 &request->connection->last_bytes_ns, memory_order_relaxed)};
     /* Until it is queued, the budget's part of it stays in the body's name. */
     body->bytes = NULL;
     request->received = received;

@@ -23,7 +23,20 @@ static json_t *block_or_null(json_t *block)
     return block ? json_incref(block) : json_null();
 }
 
-static json_t *worker_to_json(const struct pw_worker_record *worker, bool *failed)
+static void put_moments(json_t *object, const struct pw_worker_record *worker,
+                        const struct pw_moment_names *names, bool *failed)
+{
+    if (names) {
+        pw_json_put(object, "marks", pw_moments_to_json(names, &worker->moments, failed), failed);
+        pw_json_put(
+            object, "phases",
+            pw_phases_to_json(names, &worker->moments, pw_worker_duration_ns(worker), failed),
+            failed);
+    }
+}
+
+static json_t *worker_to_json(const struct pw_worker_record *worker,
+                              const struct pw_moment_names *names, bool *failed)
 {
     json_t *object = json_object();
     pw_json_put(object, "worker_id", json_integer(worker->id), failed);
@@ -38,6 +51,7 @@ static json_t *worker_to_json(const struct pw_worker_record *worker, bool *faile
             pw_json_put(object, row->key, pw_json_number(value, row->integer), failed);
         }
     }
+    put_moments(object, worker, names, failed);
     pw_json_put(object, "xctrace_trace_path", json_null(), failed);
     pw_json_put(object, "xctrace_hotspots", json_null(), failed);
     pw_json_put(object, "stderr_tail", pw_json_string_or_null(worker->stderr_tail), failed);
@@ -90,6 +104,7 @@ json_t *pw_iteration_to_json(const struct pw_iteration_record *iteration, struct
                         &failed);
         }
     }
+    pw_summary_put_iteration_moments(object, iteration, &failed);
     pw_json_put(object, "queue_cancel_datapoints",
                 iteration->queue_cancel ? json_incref(iteration->queue_cancel) : json_object(),
                 &failed);
@@ -105,7 +120,9 @@ json_t *pw_iteration_to_json(const struct pw_iteration_record *iteration, struct
     pw_json_put(object, "stderr_tail", pw_json_string_or_null(stderr_tail_of(iteration)), &failed);
     json_t *workers = json_array();
     for (size_t i = 0; i < iteration->worker_count; i++) {
-        pw_json_append(workers, worker_to_json(&iteration->workers[i], &failed), &failed);
+        pw_json_append(workers,
+                       worker_to_json(&iteration->workers[i], iteration->moment_names, &failed),
+                       &failed);
     }
     pw_json_put(object, "worker_results", workers, &failed);
     if (failed) {

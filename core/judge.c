@@ -140,6 +140,46 @@ static int judge_timeouts(const struct evidence *seen, struct pw_err *err)
         "%zu of %zu runs were ended at the deadline.", seen->timeouts, seen->workers);
 }
 
+/* How many successful workers have the moment. */
+static size_t count_moment(const struct pw_run_record *run, size_t moment)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < run->iteration_count; i++) {
+        const struct pw_iteration_record *iteration = &run->iterations[i];
+        for (size_t j = 0; iteration->moment_names && j < iteration->worker_count; j++) {
+            const struct pw_worker_record *worker = &iteration->workers[j];
+            count += worker->return_code == 0 && worker->moments.at_ns[moment] >= 0;
+        }
+    }
+    return count;
+}
+
+static int judge_marks(const struct evidence *seen, struct pw_err *err)
+{
+    (void)err;
+    const struct pw_moment_names *names = seen->run->moment_names;
+    for (size_t i = 0; names && seen->successful > 0 && i < names->count; i++) {
+        size_t came = count_moment(seen->run, i);
+        if (came == seen->successful) {
+            continue;
+        }
+        int status = pw_run_record_warn(
+            seen->run, came > 0 ? "mark_missing_in_some" : "mark_never_came",
+            came > 0 ? "Its numbers are of the workers that it came for, and not of all. A worker "
+                       "that ends early may lack it; --until makes that a failure."
+                     : "Look whether its source says what the command really does: a pattern must "
+                       "match within one line, and a port or a file may be another.",
+            json_pack("{s:s, s:I, s:I}", "mark", names->names[i], "workers", whole(came),
+                      "successful_runs", whole(seen->successful)),
+            "The mark %s came for %zu of %zu successful %s.", names->names[i], came,
+            seen->successful, seen->successful == 1 ? "run" : "runs");
+        if (status != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int judge_orphans(const struct evidence *seen, struct pw_err *err)
 {
     (void)err;
@@ -314,9 +354,9 @@ static void count_workers(struct evidence *seen, const struct pw_iteration_recor
 int pw_run_record_judge(struct pw_run_record *run, struct pw_err *err)
 {
     static int (*const rules[])(const struct evidence *seen, struct pw_err *err) = {
-        judge_failures,       judge_timeouts,       judge_orphans,          judge_outliers,
-        judge_slow_first_run, judge_few_runs,       judge_high_load,        judge_sampling,
-        judge_missed_exits,   judge_telemetry_lost, judge_telemetry_limits,
+        judge_failures, judge_timeouts,       judge_marks,          judge_orphans,
+        judge_outliers, judge_slow_first_run, judge_few_runs,       judge_high_load,
+        judge_sampling, judge_missed_exits,   judge_telemetry_lost, judge_telemetry_limits,
     };
     PW_FREE_AUTO double *durations_ms = calloc(run->iteration_count + 1, sizeof(*durations_ms));
     if (!durations_ms) {

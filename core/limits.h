@@ -27,13 +27,19 @@ enum {
     PW_LIMIT_PROFILE_EXTENDS = 8,           /* profiles behind one another */
     PW_LIMIT_INDEX_CACHE_BYTES = 256 << 20, /* the cache of an index */
     PW_LIMIT_INDEX_TEXT_BYTES = 4096,       /* of a name or a time in a summary, for an index */
+    PW_LIMIT_INDEX_MOMENT_BYTES = 16384,    /* of a summary's marks and phases, for an index */
     PW_LIMIT_INDEX_GROUPS = 4096,           /* of one index */
     PW_LIMIT_INDEX_WINDOW = 1000,           /* runs of a group that count */
     PW_LIMIT_TRACK_BYTES = 16 << 20,        /* a tracking table */
 
+    PW_LIMIT_COMMAND_LINE_BYTES = 131072, /* of a process's command line that is matched */
+    PW_LIMIT_STEADY_SAMPLES = 100000,     /* of one call of `steady` */
+    PW_LIMIT_FOOTPRINT_LISTED = 1000,     /* processes listed in one footprint */
+
     PW_LIMIT_MOMENTS = 32,           /* --mark */
     PW_LIMIT_MOMENT_NAME = 64,       /* bytes of a mark's name */
     PW_LIMIT_MARK_LINE_BYTES = 8192, /* of a line of output that is matched */
+    PW_LIMIT_MARK_MATCH_MS = 1000,   /* matching slowly a worker's lines of one stream */
 
     /* OTLP, as it comes in */
     PW_LIMIT_OTLP_BODY_BYTES = 64 << 20,       /* of one request, before and after decompression */

@@ -12,7 +12,8 @@ const char *pw_end_name(enum pw_end end)
     static const char *const names[PW_END_COUNT] = {
         [PW_END_EXITED] = "exited",   [PW_END_SIGNALED] = "signaled",
         [PW_END_TIMEOUT] = "timeout", [PW_END_INTERRUPTED] = "interrupted",
-        [PW_END_LOST] = "lost",
+        [PW_END_LOST] = "lost",       [PW_END_UNTIL] = "until",
+        [PW_END_MISSED] = "missed",
     };
     return names[end];
 }
@@ -121,6 +122,9 @@ int pw_run_record_append(struct pw_run_record *run, struct pw_iteration_record *
     if (iteration->has_telemetry && take_telemetry(run, iteration, err) != 0) {
         return -1;
     }
+    if (iteration->moment_names) {
+        run->moment_names = iteration->moment_names;
+    }
     run->iterations[run->iteration_count++] = *iteration;
     *iteration = (struct pw_iteration_record){0};
     return 0;
@@ -195,6 +199,7 @@ int pw_iteration_record_init(struct pw_iteration_record *iteration, unsigned num
     }
     for (size_t i = 0; i < worker_count; i++) {
         workers[i].id = (unsigned)i + 1;
+        pw_moments_init(&workers[i].moments);
     }
     *iteration = (struct pw_iteration_record){
         .number = number,

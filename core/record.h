@@ -15,6 +15,7 @@
 #include <time.h>
 #include "core/err.h"
 #include "core/metric.h"
+#include "core/moments.h"
 #include "core/telemetry.h"
 #include "core/value.h"
 
@@ -34,9 +35,13 @@ enum pw_end {
     PW_END_TIMEOUT,     /* perfwrap ended it at the deadline */
     PW_END_INTERRUPTED, /* perfwrap ended it because it was interrupted itself */
     PW_END_LOST,        /* its warden died: what it returned is not known */
+    PW_END_UNTIL,       /* perfwrap ended it, for the mark of --until came: a success, return code
+                         * 0, and its duration is that moment */
+    PW_END_MISSED,      /* by itself, before that mark came: a failure; its own return code, or 1 */
     PW_END_COUNT
 };
-/* "exited", "signaled", "timeout", "interrupted", "lost": `termination` in worker_results[]. */
+/* "exited", "signaled", "timeout", "interrupted", "lost", "until", "missed": `termination` in
+ * worker_results[]. */
 const char *pw_end_name(enum pw_end end);
 
 struct pw_worker_record {
@@ -53,6 +58,7 @@ struct pw_worker_record {
     struct pw_telemetry telemetry;           /* of an appended iteration: the counts only */
     uint64_t family_points[PW_FAMILY_COUNT]; /* of `telemetry`; after pw_iteration_fold() */
     char trace_id[PW_TRACE_ID_SIZE];         /* that it was given, in hex; "" if none */
+    struct pw_moments moments;               /* of the iteration's `moment_names` */
 };
 
 struct pw_orphan {
@@ -69,6 +75,7 @@ struct pw_iteration_record {
     struct pw_value values[PW_METRIC_COUNT]; /* after pw_iteration_fold() */
     struct pw_worker_record *workers;
     size_t worker_count;
+    const struct pw_moment_names *moment_names; /* NULL: the session has no marks. Borrowed */
     /* After pw_iteration_fold(): */
     bool has_telemetry;            /* a worker has */
     struct pw_telemetry telemetry; /* of all workers; once appended the counts only */
@@ -120,7 +127,8 @@ struct pw_run_record {
     json_t *environment; /* object, from wrapper/probe/host.h */
     struct pw_iteration_record *iterations;
     size_t iteration_count, iteration_capacity;
-    struct pw_orphan *orphans; /* at most PW_LIMIT_ORPHANS_LISTED */
+    const struct pw_moment_names *moment_names; /* NULL: no marks; append() sets it. Borrowed */
+    struct pw_orphan *orphans;                  /* at most PW_LIMIT_ORPHANS_LISTED */
     size_t orphan_count;
     uint64_t orphans_total;
     struct pw_warning *warnings; /* at most PW_LIMIT_WARNINGS */
@@ -140,7 +148,8 @@ struct pw_run_record {
 void pw_run_record_init(struct pw_run_record *run);
 void pw_run_record_done(struct pw_run_record *run);
 /* Takes what `iteration` owns and leaves it empty. On failure it is left as it was. Its document
- * is to be written before, for not all of its telemetry is kept. */
+ * is to be written before, for not all of its telemetry is kept. The run gets its `moment_names`,
+ * which must outlive the run's summary. */
 int pw_run_record_append(struct pw_run_record *run, struct pw_iteration_record *iteration,
                          struct pw_err *err);
 int pw_run_record_add_orphan(struct pw_run_record *run, const struct pw_orphan *orphan,
@@ -155,7 +164,7 @@ __attribute__((format(printf, 5, 6))) int pw_run_record_warn(struct pw_run_recor
                                                              json_t *data, const char *message,
                                                              ...);
 
-/* `workers` zeroed, ids from 1. Free with pw_iteration_record_done(). */
+/* `workers` zeroed, ids from 1, no moment of theirs came. Free with pw_iteration_record_done(). */
 int pw_iteration_record_init(struct pw_iteration_record *iteration, unsigned number,
                              size_t worker_count, struct pw_err *err);
 void pw_iteration_record_done(struct pw_iteration_record *iteration);
@@ -168,7 +177,8 @@ int pw_iteration_fold(struct pw_iteration_record *iteration, struct pw_err *err)
 int pw_iteration_return_code(const struct pw_iteration_record *iteration);
 
 /* Adds the warnings that the numbers themselves give: outliers, slow first run, high load, too few
- * runs for p95, failures, timeouts, sampling stretched by its budget, telemetry that was lost.
+ * runs for p95, failures, timeouts, marks that did not come, sampling stretched by its budget,
+ * telemetry that was lost.
  * Called once, before the summary. */
 int pw_run_record_judge(struct pw_run_record *run, struct pw_err *err);
 

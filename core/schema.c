@@ -169,11 +169,13 @@ static json_t *iteration_body(bool *failed)
     PW_SCHEMA_ADD_FIELDS(worker, worker_fields, failed);
     add_metric_values(worker, true, failed);
     pw_schema_add_worker_telemetry(worker, failed);
+    pw_schema_add_moments(worker, "of the worker", failed);
 
     json_t *iteration = pw_schema_object(NULL, failed);
     PW_SCHEMA_ADD_FIELDS(iteration, iteration_fields, failed);
     add_metric_values(iteration, false, failed);
     pw_schema_add_iteration_telemetry(iteration, failed);
+    pw_schema_add_moments(iteration, "mean over successful workers", failed);
     pw_schema_refine(iteration, "worker_results", pw_schema_array(worker, failed), failed);
     return iteration;
 }
@@ -241,6 +243,7 @@ static json_t *aggregates_schema(bool *failed)
     }
     PW_SCHEMA_ADD_FIELDS(summary, aggregate_fields, failed);
     pw_schema_add_run_telemetry(summary, failed);
+    pw_schema_add_run_moments(summary, failed);
     json_t *traces = json_object_get(json_object_get(summary, "properties"), "xctrace");
     PW_SCHEMA_ADD_FIELDS(traces, xctrace_fields, failed);
     pw_schema_refine(summary, "failed_iterations",

@@ -37,6 +37,12 @@ void pw_schema_refine_fields(json_t *schema, const char *key, const struct pw_sc
 /* Lets `schema` be null, too. */
 void pw_schema_allow_null(json_t *schema, bool *failed);
 
+/* `marks` and `phases`, in core/schema_moments.c: of an iteration or a worker, `what` its numbers
+ * are; and of the run. Their keys are names from the command line, and without marks neither block
+ * is there. */
+void pw_schema_add_moments(json_t *schema, const char *what, bool *failed);
+void pw_schema_add_run_moments(json_t *aggregates, bool *failed);
+
 /* What the measured command reports, in core/schema_telemetry.c: adds its keys to an iteration, a
  * worker, or the aggregates. */
 void pw_schema_add_iteration_telemetry(json_t *iteration, bool *failed);

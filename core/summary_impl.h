@@ -21,6 +21,17 @@ struct pw_summary *pw_summary_new(json_t *root, struct pw_err *err);
  */
 struct pw_value pw_worker_value(const struct pw_worker_record *worker, enum pw_metric_id id);
 
+/* From start to end; < 0: it never ran. */
+int64_t pw_worker_duration_ns(const struct pw_worker_record *worker);
+
+/* `marks` and `phases`, in core/summary_moments.c; without marks nothing. Of an iteration: the mean
+ * over its successful workers that have it. */
+void pw_summary_put_iteration_moments(json_t *object, const struct pw_iteration_record *iteration,
+                                      bool *failed);
+/* Of a run: the statistics over its successful workers, and where there are none the reason, into
+ * `unavailable` of `summary`. */
+void pw_summary_put_moments(json_t *summary, const struct pw_run_record *run, bool *failed);
+
 /* How many workers of all measured iterations ended in which way. */
 struct pw_run_counts {
     size_t successful, failed, timeouts; /* `failed` includes `timeouts` */

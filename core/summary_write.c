@@ -238,6 +238,7 @@ static json_t *aggregates(struct builder *builder)
     pw_json_put(summary, "resource_budget",
                 pw_summary_budget(builder->stats, &builder->counts, failed), failed);
     pw_json_put(summary, "unavailable", unavailable(builder), failed);
+    pw_summary_put_moments(summary, builder->run, failed);
     return summary;
 }
 

@@ -488,6 +488,7 @@ void pw_report_full(const struct pw_summary *summary, struct pw_document *docume
     for (size_t i = 0; i < COUNT_OF(sections); i++) {
         add_section(&sections[i], summary, document);
     }
+    pw_report_moments(summary, document);
     add_budget(summary, document);
     add_hotspots(summary, document);
     add_queue(summary, document);

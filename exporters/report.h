@@ -23,6 +23,9 @@ void pw_report_short(const struct pw_summary *summary, struct pw_document *docum
  * `otel_spans` and `otel_metrics`, such as a summary's `summary`; `strays` may stand beside them.
  * Adds nothing, and returns false, if nothing came or the keys are not there. */
 bool pw_report_telemetry(const json_t *block, struct pw_document *document);
+/* Marks and phases, as tables or, of marks only, as short lines; nothing without marks. */
+void pw_report_moments(const struct pw_summary *summary, struct pw_document *document);
+void pw_report_moments_short(const struct pw_summary *summary, struct pw_document *document);
 /* The metric table itself: what each number is called, its unit and what it means. */
 void pw_report_metrics(struct pw_document *document);
 

@@ -37,6 +37,7 @@ enum pw_subject_kind {
     PW_SUBJECT_OTEL,   /* otel.NAME: an entry of summary.otel_metrics */
     PW_SUBJECT_ACTION, /* action.NAME: an entry of summary.otel_actions */
     PW_SUBJECT_SPAN,   /* span.NAME: an entry of summary.otel_spans */
+    PW_SUBJECT_MOMENT, /* marks.NAME_ms, phases.NAME_ms: an entry of summary.marks, .phases */
     PW_SUBJECT_NUMBER, /* any other number, by its dotted name: resource_budget.stability.… */
 };
 
@@ -68,7 +69,7 @@ struct pw_bound {
     char *label; /* what reports call it: the contract's check name, or the left side as written */
     char *text;  /* the expression as written */
     enum pw_subject_kind subject;
-    char *name;                     /* METRIC: its path; OTEL, ACTION, SPAN: without the prefix */
+    char *name; /* METRIC: its path; OTEL, ACTION, SPAN: without the prefix; MOMENT: with */
     const struct pw_metric *metric; /* METRIC only */
     struct pw_aggregate aggregate;
     enum pw_bound_op op;

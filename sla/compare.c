@@ -1,9 +1,11 @@
 #include "sla/compare.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "core/file.h"
+#include "core/moments.h"
 #include "sla/compare_impl.h"
 
 const char *pw_comparison_verdict_name(enum pw_comparison_verdict verdict)
@@ -16,12 +18,14 @@ const char *pw_comparison_verdict_name(enum pw_comparison_verdict verdict)
     return names[verdict];
 }
 
+enum { ROWS_MAX = PW_METRIC_COUNT + PW_COMPARE_MOMENTS_MAX };
+
 /* A comparison while it is made. */
 struct work {
     struct pw_compare_input a, b;
     struct pw_comparison *comparison;
     bool one_at_a_time;
-    bool constant[PW_METRIC_COUNT]; /* by row: all values of both sides are one */
+    bool constant[ROWS_MAX]; /* by row: all values of both sides are one */
 };
 
 static enum pw_comparison_rank rank_of(const struct work *work, enum pw_metric_id id)
@@ -60,34 +64,111 @@ static bool is_constant(const double *values, size_t count, double value)
     return true;
 }
 
-static int add_row(struct work *work, enum pw_metric_id id, struct pw_err *err)
+/* The values of both sides. */
+struct values {
+    double *a, *b;
+    size_t n_a, n_b;
+};
+
+static void values_done(struct values *values)
+{
+    free(values->a);
+    free(values->b);
+}
+#define VALUES_AUTO __attribute__((cleanup(values_done))) struct values
+
+/* Nothing is added if a side has no values. */
+static int add_row(struct work *work, const struct pw_metric *metric, enum pw_comparison_rank rank,
+                   const struct values *values, struct pw_err *err)
 {
     struct pw_comparison *comparison = work->comparison;
-    const struct pw_metric *metric = &pw_metrics[id];
-    PW_FREE_AUTO double *a = NULL;
-    PW_FREE_AUTO double *b = NULL;
-    size_t n_a = 0, n_b = 0;
-    if (pw_compare_sample(&work->a, metric, &a, &n_a, err) != 0 ||
-        pw_compare_sample(&work->b, metric, &b, &n_b, err) != 0) {
-        return -1;
-    }
-    if (n_a == 0 || n_b == 0) {
+    if (values->n_a == 0 || values->n_b == 0) {
         return 0;
     }
     struct pw_comparison_row *row = &comparison->rows[comparison->count];
-    *row = (struct pw_comparison_row){.metric = metric, .rank = rank_of(work, id)};
-    if (pw_two_samples_compare(a, n_a, b, n_b, comparison->options.confidence, &row->result, err) !=
-        0) {
+    *row = (struct pw_comparison_row){.metric = metric, .rank = rank};
+    if (pw_two_samples_compare(values->a, values->n_a, values->b, values->n_b,
+                               comparison->options.confidence, &row->result, err) != 0) {
         return pw_err_prefix(err, "compare %s", metric->path);
     }
-    bool constant = is_constant(a, n_a, a[0]) && is_constant(b, n_b, a[0]);
-    if (constant && is_constant(a, 1, 0)) {
+    bool constant = is_constant(values->a, values->n_a, values->a[0]) &&
+                    is_constant(values->b, values->n_b, values->a[0]);
+    if (constant && is_constant(values->a, 1, 0)) {
         row->rank = PW_COMPARISON_REST;
     }
     double median = fabs(row->result.median_a);
     row->shift_pct = median > 0 ? row->result.shift / median * 100 : NAN;
     row->floor = fmax(comparison->options.floor_pct / 100 * median, metric->noise_floor);
     work->constant[comparison->count++] = constant;
+    return 0;
+}
+
+static int add_metric(struct work *work, enum pw_metric_id id, struct pw_err *err)
+{
+    const struct pw_metric *metric = &pw_metrics[id];
+    VALUES_AUTO values = {.a = NULL};
+    if (pw_compare_sample(&work->a, metric, &values.a, &values.n_a, err) != 0 ||
+        pw_compare_sample(&work->b, metric, &values.b, &values.n_b, err) != 0) {
+        return -1;
+    }
+    return add_row(work, metric, rank_of(work, id), &values, err);
+}
+
+static bool is_same(const double *a, size_t n_a, const double *b, size_t n_b)
+{
+    for (size_t i = 0; n_a == n_b && i < n_a; i++) {
+        if (a[i] < b[i] || a[i] > b[i]) {
+            return false;
+        }
+    }
+    return n_a == n_b;
+}
+
+static int sample_moment(const struct work *work, const char *path, struct values *values,
+                         struct pw_err *err)
+{
+    return pw_compare_sample_moment(&work->a, path, &values->a, &values->n_a, err) != 0 ||
+                   pw_compare_sample_moment(&work->b, path, &values->b, &values->n_b, err) != 0
+               ? -1
+               : 0;
+}
+
+static int add_moment(struct work *work, const struct pw_metric *metric, struct pw_err *err)
+{
+    static const char prefix[] = "phases";
+    const char *key = strchr(metric->path, '.');
+    VALUES_AUTO values = {.a = NULL};
+    VALUES_AUTO mark = {.a = NULL};
+    if (sample_moment(work, metric->path, &values, err) != 0) {
+        return -1;
+    }
+    enum pw_comparison_rank rank = PW_COMPARISON_DETAIL;
+    if (key && strncmp(metric->path, prefix, strlen(prefix)) == 0) {
+        /* The first mark's phase is the mark. */
+        char path[sizeof("marks") + PW_MOMENT_KEY_MAX];
+        snprintf(path, sizeof(path), "marks%s", key);
+        if (sample_moment(work, path, &mark, err) != 0) {
+            return -1;
+        }
+        if (is_same(values.a, values.n_a, mark.a, mark.n_a) &&
+            is_same(values.b, values.n_b, mark.b, mark.n_b)) {
+            rank = PW_COMPARISON_REST;
+        }
+    }
+    return add_row(work, metric, rank, &values, err);
+}
+
+static int add_moments(struct work *work, struct pw_err *err)
+{
+    struct pw_comparison *comparison = work->comparison;
+    if (pw_compare_find_moments(comparison, &work->a, &work->b, err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < comparison->moment_count; i++) {
+        if (add_moment(work, &comparison->moments[i].metric, err) != 0) {
+            return -1;
+        }
+    }
     return 0;
 }
 
@@ -169,7 +250,7 @@ static int judge(const struct work *work, struct pw_err *err)
     struct pw_comparison *comparison = work->comparison;
     double alpha = 1 - comparison->options.confidence;
     for (int rank = PW_COMPARISON_GATE; rank <= PW_COMPARISON_REST; rank++) {
-        struct pw_comparison_row *rows[PW_METRIC_COUNT];
+        struct pw_comparison_row *rows[ROWS_MAX];
         size_t count = family_of(work, (enum pw_comparison_rank)rank, rows);
         adjust(rows, count);
         for (size_t i = 0; i < comparison->count; i++) {
@@ -205,9 +286,12 @@ static int fill(struct work *work, struct pw_err *err)
     work->one_at_a_time =
         pw_compare_concurrency(&work->a) <= 1 && pw_compare_concurrency(&work->b) <= 1;
     for (int id = 0; id < PW_METRIC_COUNT; id++) {
-        if (add_row(work, (enum pw_metric_id)id, err) != 0) {
+        if (add_metric(work, (enum pw_metric_id)id, err) != 0) {
             return -1;
         }
+    }
+    if (add_moments(work, err) != 0) {
+        return -1;
     }
     for (size_t i = 0; i < comparison->count; i++) {
         gated |= comparison->rows[i].rank == PW_COMPARISON_GATE;
@@ -233,7 +317,7 @@ int pw_compare_run(const char *name_a, const struct pw_summary *const *a, size_t
     struct pw_comparison comparison = {.options = options,
                                        .a = {.name = strdup(name_a)},
                                        .b = {.name = strdup(name_b)},
-                                       .rows = calloc(PW_METRIC_COUNT, sizeof *comparison.rows)};
+                                       .rows = calloc(ROWS_MAX, sizeof *comparison.rows)};
     struct work work = {.a = {a, count_a}, .b = {b, count_b}, .comparison = &comparison};
     int result = -1;
     if (!comparison.a.name || !comparison.b.name || !comparison.rows) {
@@ -259,6 +343,10 @@ void pw_comparison_done(struct pw_comparison *comparison)
     for (size_t i = 0; i < comparison->warning_count; i++) {
         free(comparison->warnings[i]);
     }
+    for (size_t i = 0; i < comparison->moment_count; i++) {
+        free(comparison->moments[i].path);
+    }
+    free(comparison->moments);
     free(comparison->rows);
     free(comparison->a.name);
     free(comparison->a.command);

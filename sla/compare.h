@@ -3,7 +3,8 @@
  *
  * Samples: all iterations' values of the summaries of each side, one an iteration; of workers that
  * ran at once (PW_FOLD_POOL) the median of each iteration, for they share a machine and a moment,
- * and are not independent of each other. Iterations of one run count as independent: what differs
+ * and are not independent of each other; of marks and phases the mean of each iteration's
+ * successful workers, as runs[] has it. Iterations of one run count as independent: what differs
  * from run to run (page cache, CPU clock, address layout) is in no interval. `perfwrap ab`
  * interleaves the sides for that reason.
  *
@@ -17,7 +18,8 @@
  * throughput, max_rss_mb, CPU seconds), and over the others by themselves: with no real change at
  * all, the chance that any metric of the gate is called slower or faster is at most alpha, and the
  * many others do not make it blind. Metrics that say again what another says (KiB beside MiB;
- * throughput and worker latency where one worker runs at a time) count in neither.
+ * throughput and worker latency where one worker runs at a time; a phase that begins at the spawn
+ * beside its mark) count in neither. Marks and phases are among the others.
  *
  * Threads: no state.
  */
@@ -51,8 +53,14 @@ enum pw_comparison_rank {
                            with `all` only */
 };
 
+/* A mark or a phase as a metric: marks.ready_ms. Its `id` is PW_METRIC_COUNT. */
+struct pw_comparison_moment {
+    struct pw_metric metric;
+    char *path; /* metric.path */
+};
+
 struct pw_comparison_row {
-    const struct pw_metric *metric;
+    const struct pw_metric *metric; /* of the table, or one of the comparison's `moments` */
     enum pw_comparison_rank rank;
     struct pw_two_samples result; /* shift in the metric's unit */
     double shift_pct;             /* of A's median; NAN for median 0 */
@@ -75,8 +83,11 @@ enum { PW_COMPARISON_WARNINGS_MAX = 32 };
 struct pw_comparison {
     struct pw_compare_options options;
     struct pw_comparison_side a, b;
-    struct pw_comparison_row *rows; /* metrics that both sides have values of, in table order */
+    struct pw_comparison_row *rows; /* metrics that both sides have values of, in table order,
+                                       then marks and phases */
     size_t count;
+    struct pw_comparison_moment *moments;
+    size_t moment_count;
     char *warnings[PW_COMPARISON_WARNINGS_MAX]; /* other machine, failures of one side, … */
     size_t warning_count;
 };

@@ -112,17 +112,32 @@ static int sample_of_medians(const struct pw_summary *summary, double **ret_valu
     return 0;
 }
 
-int pw_compare_sample(const struct pw_compare_input *input, const struct pw_metric *metric,
-                      double **ret_values, size_t *ret_count, struct pw_err *err)
+/* Of which number the sample is. */
+struct wanted {
+    const struct pw_metric *metric; /* NULL: of the mark or phase at `moment` */
+    const char *moment;
+};
+
+static int sample_of(const struct pw_summary *summary, const struct wanted *wanted,
+                     double **ret_values, size_t *ret_count, struct pw_err *err)
+{
+    if (!wanted->metric) {
+        return pw_sample_of_moment(summary, wanted->moment, ret_values, ret_count, err);
+    }
+    return wanted->metric->fold == PW_FOLD_POOL
+               ? sample_of_medians(summary, ret_values, ret_count, err)
+               : pw_sample_of_metric(summary, wanted->metric, ret_values, ret_count, err);
+}
+
+static int gather(const struct pw_compare_input *input, const struct wanted *wanted,
+                  double **ret_values, size_t *ret_count, struct pw_err *err)
 {
     double *all = NULL;
     size_t count = 0;
     for (size_t i = 0; i < input->count; i++) {
         PW_FREE_AUTO double *values = NULL;
         size_t more = 0;
-        int result = metric->fold == PW_FOLD_POOL
-                         ? sample_of_medians(input->summaries[i], &values, &more, err)
-                         : pw_sample_of_metric(input->summaries[i], metric, &values, &more, err);
+        int result = sample_of(input->summaries[i], wanted, &values, &more, err);
         double *bigger = NULL;
         if (result == 0 && more > 0) {
             bigger = reallocarray(all, count + more, sizeof *all);
@@ -141,6 +156,18 @@ int pw_compare_sample(const struct pw_compare_input *input, const struct pw_metr
     *ret_values = all;
     *ret_count = count;
     return 0;
+}
+
+int pw_compare_sample(const struct pw_compare_input *input, const struct pw_metric *metric,
+                      double **ret_values, size_t *ret_count, struct pw_err *err)
+{
+    return gather(input, &(struct wanted){.metric = metric}, ret_values, ret_count, err);
+}
+
+int pw_compare_sample_moment(const struct pw_compare_input *input, const char *path,
+                             double **ret_values, size_t *ret_count, struct pw_err *err)
+{
+    return gather(input, &(struct wanted){.moment = path}, ret_values, ret_count, err);
 }
 
 __attribute__((format(printf, 3, 4))) static int warn(struct pw_comparison *comparison,

@@ -4,14 +4,12 @@
  *   METRIC [AGGREGATE] OP LIMIT
  *   METRIC [AGGREGATE] within TOLERANCE of LIMIT
  *
- *   METRIC     a row of the metric table (latency_ms), any dotted number of the summary, or
- *              otel.NAME, action.NAME, span.NAME; in double quotes where it holds blanks or
- *              operators: "span.tool call"
- *   AGGREGATE  mean, avg, med, median, min, max, stddev, mad, total, count, failures, errors,
- *              p(N), pN (0 to 100)
- *   OP         <= < >= > == !=
- *   LIMIT      NUMBER[UNIT], or baseline[*NUMBER][+NUMBER[UNIT]|-NUMBER[UNIT]]
- *   TOLERANCE  NUMBER% (of the limit, whatever the metric is in) or NUMBER[UNIT]
+ *   METRIC     a row of the metric table (latency_ms), any dotted number of the summary,
+ *              marks.NAME_ms, phases.NAME_ms, or otel.NAME, action.NAME, span.NAME; in double
+ * quotes where it holds blanks or operators: "span.tool call" AGGREGATE  mean, avg, med, median,
+ * min, max, stddev, mad, total, count, failures, errors, p(N), pN (0 to 100) OP         <= < >= >
+ * == != LIMIT      NUMBER[UNIT], or baseline[*NUMBER][+NUMBER[UNIT]|-NUMBER[UNIT]] TOLERANCE
+ * NUMBER% (of the limit, whatever the metric is in) or NUMBER[UNIT]
  *
  * METRIC.STATISTIC (latency_ms.p95) means the same as METRIC AGGREGATE (latency_ms p(95)). Every
  * metric that is no single number needs an aggregate. Blanks are free around operators. There is no

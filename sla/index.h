@@ -13,6 +13,9 @@
  * The file has `skipped` [{path, reason}], `group` (heuristic or exact), `mixed` and
  * `perfwrap_version`. schemas/baseline-index.schema.json has all of it.
  *
+ * Beside the contract's metrics a profile has `marks.NAME_ms.p50` and `phases.NAME_ms.p50` of
+ * --mark, where a run of it has them.
+ *
  * Too few values (n < min_samples; in `baseline` also fewer than two before the current one) are
  * `insufficient_data`. `status_strict` is the contract's status where there is a robust_z, else by
  * robust_z_fallback, and green if all values are the same. In `baseline`, where values have no

@@ -23,8 +23,10 @@
 
 #define MAGIC "PWINDEX\n"
 
-enum { FORMAT_VERSION = 1, ALIGNMENT = 8, NO_TEXT = UINT16_MAX, BUILD_MAX = 24 };
-_Static_assert((int)PW_LIMIT_INDEX_TEXT_BYTES < (int)NO_TEXT, "lengths of texts have 16 bits");
+enum { FORMAT_VERSION = 2, ALIGNMENT = 8, NO_TEXT = UINT16_MAX, BUILD_MAX = 24 };
+_Static_assert((int)PW_LIMIT_INDEX_TEXT_BYTES < (int)NO_TEXT &&
+                   (int)PW_LIMIT_INDEX_MOMENT_BYTES < (int)NO_TEXT,
+               "lengths of texts have 16 bits");
 
 struct head {
     char magic[8];

@@ -16,6 +16,7 @@
 #include "core/change_points.h"
 #include "core/err.h"
 #include "core/limits.h"
+#include "core/str.h"
 #include "core/trend.h"
 #include "core/value.h"
 #include "sla/index.h"
@@ -31,6 +32,7 @@ enum pw_index_text {
     PW_INDEX_KERNEL,
     PW_INDEX_ARCH,
     PW_INDEX_ACCELERATOR,
+    PW_INDEX_MOMENTS, /* of marks and phases: see index_moments.c */
     PW_INDEX_TEXT_COUNT
 };
 
@@ -85,6 +87,26 @@ void pw_index_reader_free(struct pw_index_reader *reader);
 /* Fills what is read of run->path. A file that is broken or no summary is PW_ERR_INPUT. */
 int pw_index_reader_read(struct pw_index_reader *reader, struct pw_index_run *run,
                          struct pw_err *err);
+/* ---------------------------------------------------------------- moments (index_moments.c) */
+
+/* The medians of a summary's marks and phases as one text, a line each, in the order of the
+ * summary: `marks.ready_ms.p50=12.5`. Nothing is added where there are none, and none beyond
+ * PW_LIMIT_INDEX_MOMENT_BYTES. `summary`: the object `summary` of the document. */
+void pw_index_moments_text(const json_t *summary, struct pw_str *ret_text);
+/* The number of that name ("marks.ready_ms.p50") in a run; NAN if it has none. */
+double pw_index_moment(const struct pw_index_run *run, const char *name);
+
+/* The names that any run of a group has: those of its latest run first. */
+enum { PW_INDEX_GROUP_MOMENTS_MAX = 256, PW_INDEX_MOMENT_NAME_MAX = PW_LIMIT_MOMENT_NAME + 24 };
+struct pw_index_moment_names {
+    char (*names)[PW_INDEX_MOMENT_NAME_MAX];
+    size_t count;
+};
+struct pw_index_group;
+int pw_index_moment_names_of(const struct pw_index_group *group,
+                             struct pw_index_moment_names *ret_names, struct pw_err *err);
+void pw_index_moment_names_done(struct pw_index_moment_names *names);
+
 /* ---------------------------------------------------------------- times (index_time.c) */
 
 /* RFC 3339: "2026-02-23T10:13:12.96+01:00"; without an offset it is taken for UTC. */
@@ -183,6 +205,11 @@ struct pw_index_judgement {
 };
 int pw_index_judge(const struct pw_index_group *group, size_t metric, unsigned min_samples,
                    struct pw_index_judgement *ret_judgement, struct pw_err *err);
+/* The same of a mark or a phase: "marks.ready_ms.p50". Lower is better, and the noise floor is that
+ * of latency_ms. */
+int pw_index_judge_moment(const struct pw_index_group *group, const char *name,
+                          unsigned min_samples, struct pw_index_judgement *ret_judgement,
+                          struct pw_err *err);
 void pw_index_judgement_done(struct pw_index_judgement *judgement);
 /* Every metric of every group: that of group g is [g * PW_INDEX_METRIC_COUNT + metric]. */
 int pw_index_judge_all(const struct pw_index_groups *groups, unsigned min_samples,

@@ -133,9 +133,31 @@ static json_t *machine_to_json(const struct pw_index_run *run, bool *failed)
     return to;
 }
 
+/* Beside the contract's metrics, for groups whose runs have marks. */
+static void put_moments(json_t *metrics, const struct pw_index_group *group, unsigned min_samples,
+                        bool *failed)
+{
+    struct pw_index_moment_names names = {0};
+    if (pw_index_moment_names_of(group, &names, NULL) != 0) {
+        *failed = true;
+        return;
+    }
+    for (size_t i = 0; i < names.count && !*failed; i++) {
+        struct pw_index_judgement judgement = {0};
+        if (pw_index_judge_moment(group, names.names[i], min_samples, &judgement, NULL) != 0) {
+            *failed = true;
+            break;
+        }
+        pw_json_put(metrics, names.names[i], metric_to_json(&judgement, group, failed), failed);
+        pw_index_judgement_done(&judgement);
+    }
+    pw_index_moment_names_done(&names);
+}
+
 /* `judgements`: of its metrics. */
 static json_t *group_to_json(const struct pw_index_group *group,
-                             const struct pw_index_judgement *judgements, bool *failed)
+                             const struct pw_index_judgement *judgements, unsigned min_samples,
+                             bool *failed)
 {
     const struct pw_index_run *latest = group->runs[group->count - 1];
     json_t *to = json_object(), *metrics = json_object();
@@ -145,6 +167,7 @@ static json_t *group_to_json(const struct pw_index_group *group,
         pw_json_put(metrics, pw_index_metrics[i].key, metric_to_json(&judgements[i], group, failed),
                     failed);
     }
+    put_moments(metrics, group, min_samples, failed);
     pw_json_put(to, "metrics", metrics, failed);
     pw_json_put(to, "environment", machine_to_json(latest, failed), failed);
     put_count(to, "excluded_other_environment", group->excluded, failed);
@@ -211,7 +234,9 @@ json_t *pw_index_to_json(const struct pw_index_groups *groups, const struct pw_i
     for (size_t i = 0; i < groups->count; i++) {
         const struct pw_index_group *group = &groups->items[i];
         put_group(profiles, group->name,
-                  group_to_json(group, &judgements[i * PW_INDEX_METRIC_COUNT], &failed), &failed);
+                  group_to_json(group, &judgements[i * PW_INDEX_METRIC_COUNT], options->min_samples,
+                                &failed),
+                  &failed);
     }
     pw_json_put(root, "profiles", profiles, &failed);
     pw_json_put(root, "skipped", skipped_to_json(runs, &failed), &failed);

@@ -59,23 +59,24 @@ static void series_done(struct series *series)
     free(series->runs);
 }
 
-static int series_take(const struct pw_index_group *group, size_t metric, struct series *series,
+static int series_make(const struct pw_index_group *group, struct series *series,
                        struct pw_err *err)
 {
     series->values = calloc(group->count, sizeof(double));
     series->sorted = calloc(group->count, sizeof(double));
     series->scratch = calloc(group->count, sizeof(double));
     series->runs = calloc(group->count, sizeof(size_t));
-    if (!series->values || !series->sorted || !series->scratch || !series->runs) {
-        return pw_err_memory(err);
+    return series->values && series->sorted && series->scratch && series->runs ? 0
+                                                                               : pw_err_memory(err);
+}
+
+/* NAN: the run has none. */
+static void series_add(struct series *series, size_t run, double value)
+{
+    if (!isnan(value)) {
+        series->values[series->n] = value;
+        series->runs[series->n++] = run;
     }
-    for (size_t i = 0; i < group->count; i++) {
-        if (!isnan(group->runs[i]->values[metric])) {
-            series->values[series->n] = group->runs[i]->values[metric];
-            series->runs[series->n++] = i;
-        }
-    }
-    return 0;
 }
 
 static int compare_doubles(const void *left, const void *right)
@@ -224,6 +225,20 @@ static int judge_series(struct series *series, unsigned min_samples,
     return look_back(series, judgement, err);
 }
 
+/* Ends the series. */
+static int finish(struct series *series, unsigned min_samples, struct pw_index_judgement *judgement,
+                  struct pw_index_judgement *ret_judgement, struct pw_err *err)
+{
+    int failed = series->n > 0 ? judge_series(series, min_samples, judgement, err) : 0;
+    series_done(series);
+    if (failed) {
+        pw_index_judgement_done(judgement);
+        return -1;
+    }
+    *ret_judgement = *judgement;
+    return 0;
+}
+
 int pw_index_judge(const struct pw_index_group *group, size_t metric, unsigned min_samples,
                    struct pw_index_judgement *ret_judgement, struct pw_err *err)
 {
@@ -231,17 +246,31 @@ int pw_index_judge(const struct pw_index_group *group, size_t metric, unsigned m
     struct pw_index_judgement judgement = {
         .higher_is_better = pw_index_metrics[metric].higher_is_better,
         .noise_floor = pw_metrics[pw_index_metrics[metric].metric].noise_floor};
-    int failed = series_take(group, metric, &series, err);
-    if (!failed && series.n > 0) {
-        failed = judge_series(&series, min_samples, &judgement, err);
-    }
-    series_done(&series);
-    if (failed) {
-        pw_index_judgement_done(&judgement);
+    if (series_make(group, &series, err) != 0) {
+        series_done(&series);
         return -1;
     }
-    *ret_judgement = judgement;
-    return 0;
+    for (size_t i = 0; i < group->count; i++) {
+        series_add(&series, i, group->runs[i]->values[metric]);
+    }
+    return finish(&series, min_samples, &judgement, ret_judgement, err);
+}
+
+int pw_index_judge_moment(const struct pw_index_group *group, const char *name,
+                          unsigned min_samples, struct pw_index_judgement *ret_judgement,
+                          struct pw_err *err)
+{
+    struct series series = {0};
+    struct pw_index_judgement judgement = {.noise_floor =
+                                               pw_metrics[PW_METRIC_LATENCY].noise_floor};
+    if (series_make(group, &series, err) != 0) {
+        series_done(&series);
+        return -1;
+    }
+    for (size_t i = 0; i < group->count; i++) {
+        series_add(&series, i, pw_index_moment(group->runs[i], name));
+    }
+    return finish(&series, min_samples, &judgement, ret_judgement, err);
 }
 
 struct judging {

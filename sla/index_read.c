@@ -59,6 +59,7 @@ static const char *const places[PICK_COUNT] = {
     [PICK_TEXTS + PW_INDEX_KERNEL] = "environment.kernel",
     [PICK_TEXTS + PW_INDEX_ARCH] = "environment.arch",
     [PICK_TEXTS + PW_INDEX_ACCELERATOR] = "environment.accelerator",
+    [PICK_TEXTS + PW_INDEX_MOMENTS] = "summary.marks", /* whether there are any */
 };
 
 struct pw_index_reader {
@@ -263,11 +264,13 @@ static int keep_texts(struct pw_index_run *run, const struct piece pieces[PW_IND
 {
     size_t size = 1;
     for (size_t i = 0; i < PW_INDEX_TEXT_COUNT; i++) {
-        if (pieces[i].length > PW_LIMIT_INDEX_TEXT_BYTES ||
+        size_t most = i == PW_INDEX_MOMENTS ? (size_t)PW_LIMIT_INDEX_MOMENT_BYTES
+                                            : (size_t)PW_LIMIT_INDEX_TEXT_BYTES;
+        if (pieces[i].length > most ||
             (pieces[i].text && memchr(pieces[i].text, '\0', pieces[i].length))) {
             return pw_err_set(err, PW_ERR_INPUT,
-                              "read `%s`: `%s` is longer than %d bytes, or has a NUL in it",
-                              run->path, places[PICK_TEXTS + i], PW_LIMIT_INDEX_TEXT_BYTES);
+                              "read `%s`: `%s` is longer than %zu bytes, or has a NUL in it",
+                              run->path, places[PICK_TEXTS + i], most);
         }
         size += pieces[i].length + 1;
     }
@@ -288,10 +291,48 @@ static int keep_texts(struct pw_index_run *run, const struct piece pieces[PW_IND
     return 0;
 }
 
-static int keep(struct pw_index_run *run, const struct pw_json_picked picked[PICK_COUNT],
-                struct pw_err *err)
+static void add_moments(const char *text, size_t size, struct pw_str *ret_text)
+{
+    json_t *root = json_loadb(text, size, 0, NULL);
+    pw_index_moments_text(json_object_get(root, "summary"), ret_text);
+    json_decref(root);
+}
+
+/* Marks have names of their own, which no place can tell. So what stands before the runs is built,
+ * of a file as perfwrap writes it; else all of one that is not large. Of a large file that somebody
+ * else wrote there are no marks. */
+static int read_moments(struct pw_index_reader *reader, const struct pw_json_picked *marks,
+                        struct pw_str *ret_text, struct pw_err *err)
+{
+    static const char runs[] = "\n  \"runs\": [";
+    if (!marks->present || marks->kind != PW_JSON_OBJECT) {
+        return 0;
+    }
+    char *list = memmem(reader->buffer, reader->size, runs, sizeof runs - 1);
+    if (list) {
+        list += sizeof runs - 1;
+        char before[2] = {list[0], list[1]}; /* nothing that was picked stands here */
+        list[0] = ']';                       /* there is room: the padding */
+        list[1] = '}';
+        add_moments(reader->buffer, (size_t)(list + 2 - reader->buffer), ret_text);
+        memcpy(list, before, sizeof before);
+    }
+    if (ret_text->length == 0 && reader->size <= KEPT_BUFFER_BYTES) {
+        add_moments(reader->buffer, reader->size, ret_text);
+    }
+    return ret_text->failed ? pw_err_memory(err) : 0;
+}
+
+static struct piece piece_of(const struct pw_str *text)
+{
+    return text->length > 0 ? (struct piece){text->text, text->length} : (struct piece){NULL, 0};
+}
+
+static int keep(struct pw_index_reader *reader, struct pw_index_run *run,
+                const struct pw_json_picked picked[PICK_COUNT], struct pw_err *err)
 {
     struct piece pieces[PW_INDEX_TEXT_COUNT] = {{0}};
+    PW_STR_AUTO moments = PW_STR_INIT;
     for (size_t i = 0; i < PW_INDEX_METRIC_COUNT; i++) {
         run->values[i] = number_of(&picked[i]);
     }
@@ -306,6 +347,10 @@ static int keep(struct pw_index_run *run, const struct pw_json_picked picked[PIC
             pieces[i] = (struct piece){text->text, text->length};
         }
     }
+    if (read_moments(reader, &picked[PICK_TEXTS + PW_INDEX_MOMENTS], &moments, err) != 0) {
+        return -1;
+    }
+    pieces[PW_INDEX_MOMENTS] = piece_of(&moments);
     return keep_texts(run, pieces, err);
 }
 
@@ -313,7 +358,9 @@ static int keep(struct pw_index_run *run, const struct pw_json_picked picked[PIC
 static bool is_complete(const struct pw_json_picked picked[PICK_COUNT])
 {
     for (size_t i = PICK_CPU_COUNT; i < PICK_COUNT; i++) {
-        if (!picked[i].present && i != PICK_TEXTS + PW_INDEX_ACCELERATOR) {
+        bool may_lack =
+            i == PICK_TEXTS + PW_INDEX_ACCELERATOR || i == PICK_TEXTS + PW_INDEX_MOMENTS;
+        if (!picked[i].present && !may_lack) {
             return false;
         }
     }
@@ -326,7 +373,7 @@ static bool understand_ends(struct pw_index_reader *reader, struct pw_index_run 
     struct pw_json_picked picked[PICK_COUNT];
     memset(reader->buffer + reader->size, 0, PW_JSON_PADDING);
     return pw_json_picker_run(reader->picker, reader->buffer, reader->size, picked, NULL) == 0 &&
-           is_complete(picked) && keep(run, picked, NULL) == 0;
+           is_complete(picked) && keep(reader, run, picked, NULL) == 0;
 }
 
 /* The way that every other part of perfwrap reads summaries: for the words of its refusals, and for
@@ -334,6 +381,7 @@ static bool understand_ends(struct pw_index_reader *reader, struct pw_index_run 
 static int read_slowly(struct pw_index_run *run, struct pw_err *err)
 {
     struct piece pieces[PW_INDEX_TEXT_COUNT] = {{0}};
+    PW_STR_AUTO moments = PW_STR_INIT;
     __attribute__((cleanup(pw_summary_done))) struct pw_summary *summary =
         pw_summary_load(run->path, err);
     if (!summary) {
@@ -353,6 +401,11 @@ static int read_slowly(struct pw_index_run *run, struct pw_err *err)
         }
         pieces[i] = (struct piece){text, text ? strlen(text) : 0};
     }
+    pw_index_moments_text(json_object_get(pw_summary_root(summary), "summary"), &moments);
+    if (moments.failed) {
+        return pw_err_memory(err);
+    }
+    pieces[PW_INDEX_MOMENTS] = piece_of(&moments);
     return keep_texts(run, pieces, err);
 }
 
@@ -363,7 +416,7 @@ static int understand(struct pw_index_reader *reader, struct pw_index_run *run, 
     bool parsed =
         pw_json_picker_run(reader->picker, reader->buffer, reader->size, picked, err) == 0;
     if (parsed && is_summary(picked)) {
-        return keep(run, picked, err);
+        return keep(reader, run, picked, err);
     }
     if (parsed && is_index(picked)) {
         pw_err_set(err, PW_ERR_INPUT, "`%s` is a baseline index, not a summary", run->path);

@@ -126,8 +126,13 @@ static int by_size(const void *left, const void *right)
 static int find_sample(struct finder *finder)
 {
     struct pw_number *number = finder->number;
-    if (pw_sample_of_metric(finder->summary, finder->bound->metric, &number->sample,
-                            &number->sample_count, finder->err) != 0) {
+    const struct pw_bound *bound = finder->bound;
+    int status = bound->subject == PW_SUBJECT_MOMENT
+                     ? pw_worker_sample_of_moment(finder->summary, bound->name, &number->sample,
+                                                  &number->sample_count, finder->err)
+                     : pw_sample_of_metric(finder->summary, bound->metric, &number->sample,
+                                           &number->sample_count, finder->err);
+    if (status != 0) {
         return -1;
     }
     if (number->sample_count > 0) {
@@ -156,7 +161,7 @@ static struct pw_value pick(const struct pw_stats *stats, enum pw_aggregate_kind
 static int compute(struct finder *finder)
 {
     const struct pw_number *number = finder->number;
-    const char *path = finder->bound->metric->path;
+    const char *path = finder->bound->name;
     struct pw_aggregate aggregate = finder->bound->aggregate;
     if (number->sample_count == 0) {
         return absent(finder, absence_of(finder, path), "the summary has no value of `%s`", path);
@@ -211,6 +216,64 @@ static int find_metric(struct finder *finder)
     bool must = metric->frozen && stat < PW_STAT_COUNT && (metric->stats & PW_STAT_BIT(stat)) != 0;
     return stated || must ? take(finder, stated, metric->path, metric->path, name)
                           : compute(finder);
+}
+
+/* Marks and phases. */
+
+/* There is no such mark: names those that there are. */
+static int absent_moment(struct finder *finder, const json_t *block)
+{
+    const char *name = finder->bound->name;
+    bool phase = strncmp(name, "phases.", strlen("phases.")) == 0;
+    PW_STR_AUTO has = PW_STR_INIT;
+    const char *key = NULL;
+    const json_t *entry = NULL;
+    if (!json_is_object(block)) {
+        return block ? absent(finder, PW_ABSENT_NOT_MEASURED, "`%s` is %s, not an object",
+                              phase ? "phases" : "marks",
+                              json_is_number(block) ? "a number" : type_name(block))
+                     : absent(finder, PW_ABSENT_NOT_MEASURED,
+                              "the summary has no `%.*s`: it was measured without --mark",
+                              shown(name), name);
+    }
+    /* jansson's iterator takes a pointer that is not const but changes nothing. */
+    json_object_foreach((json_t *)block, key, entry)
+    {
+        (void)entry;
+        pw_str_addf(&has, "%s%.*s", has.length > 0 ? ", " : "", shown(key), key);
+        if (has.length > 200) {
+            pw_str_add(&has, ", …");
+            break;
+        }
+    }
+    return absent(finder, PW_ABSENT_NOT_MEASURED, "the summary has no `%.*s`; its %s are %s",
+                  shown(name), name, phase ? "phases" : "marks",
+                  has.length > 0 ? has.text : "none");
+}
+
+static int find_moment(struct finder *finder)
+{
+    const struct pw_bound *bound = finder->bound;
+    const char *key = strchr(bound->name, '.') + 1; /* always there: see sla/subject.c */
+    const json_t *block =
+        json_object_getn(summary_block(finder), bound->name, (size_t)(key - 1 - bound->name));
+    const json_t *entry = json_object_get(block, key);
+    bool counts = pw_aggregate_is_count(bound->aggregate.kind);
+    set_unit(finder, counts ? "count" : "ms");
+    finder->number->integer = counts;
+    if (!entry) {
+        return absent_moment(finder, block);
+    }
+    if (find_sample(finder) != 0) {
+        return -1;
+    }
+    if (counts) {
+        return take(finder, json_object_get(entry, "count"), bound->name, bound->name, "count");
+    }
+    enum pw_stat stat = pw_aggregate_stat(bound->aggregate);
+    const char *name = stat < PW_STAT_COUNT ? pw_stat_name(stat) : "";
+    const json_t *stated = stat < PW_STAT_COUNT ? json_object_get(entry, name) : NULL;
+    return stated ? take(finder, stated, bound->name, bound->name, name) : compute(finder);
 }
 
 /* Telemetry. */
@@ -376,6 +439,7 @@ int pw_number_find(const struct pw_summary *summary, const struct pw_bound *boun
     case PW_SUBJECT_OTEL: status = find_otel(&finder); break;
     case PW_SUBJECT_ACTION: status = find_duration(&finder, "otel_actions", "action"); break;
     case PW_SUBJECT_SPAN: status = find_duration(&finder, "otel_spans", "span"); break;
+    case PW_SUBJECT_MOMENT: status = find_moment(&finder); break;
     case PW_SUBJECT_NUMBER: status = find_other(&finder); break;
     }
     if (status != 0) {

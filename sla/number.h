@@ -4,7 +4,8 @@
  * A number is what the summary states under that name where it states it. An aggregate that it does
  * not state (latency_ms p(90), stddev) is computed from the sample: the values of runs[], or of the
  * successful workers for metrics that pool them. Percentiles as core/stats.h has them. What schema
- * v4 demands of a summary (latency_ms.p95) is never computed: missing there is missing.
+ * v4 demands of a summary (latency_ms.p95) is never computed: missing there is missing. The sample
+ * of a mark or a phase is that of the successful workers, as the statistics in the summary are.
  */
 #ifndef PW_SLA_NUMBER_H
 #define PW_SLA_NUMBER_H
@@ -41,5 +42,11 @@ int pw_sample_of_metric(const struct pw_summary *summary, const struct pw_metric
  * worker_results[] (in runs[] where an iteration of one worker has no workers there). */
 int pw_worker_sample_of_metric(const struct pw_summary *summary, const struct pw_metric *metric,
                                double **ret_values, size_t *ret_count, struct pw_err *err);
+/* As pw_worker_sample_of_metric(), of the mark or phase at `path`: "marks.ready_ms". */
+int pw_worker_sample_of_moment(const struct pw_summary *summary, const char *path,
+                               double **ret_values, size_t *ret_count, struct pw_err *err);
+/* The same as runs[] has it, one value an iteration: the mean of its successful workers. */
+int pw_sample_of_moment(const struct pw_summary *summary, const char *path, double **ret_values,
+                        size_t *ret_count, struct pw_err *err);
 
 #endif

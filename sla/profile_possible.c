@@ -5,6 +5,7 @@
 #include <string.h>
 #include "sla/profile.h"
 #include "sla/profile_impl.h"
+#include "sla/subject_impl.h"
 #include "sla/unit.h"
 
 /* The numbers that a bound allows, in `unit`. */
@@ -18,13 +19,16 @@ static const struct pw_unit *find_unit(const char *name)
     return name ? pw_unit_find(name, strlen(name)) : NULL;
 }
 
+static const struct pw_unit *own_unit(const struct pw_bound *bound)
+{
+    bool in_summary = false;
+    return find_unit(pw_subject_unit(bound, &in_summary));
+}
+
 /* The unit that a bound's limit is in: as written, else its number's own. */
 static const struct pw_unit *unit_of(const struct pw_bound *bound)
 {
-    if (bound->limit.unit) {
-        return find_unit(bound->limit.unit);
-    }
-    return bound->metric ? find_unit(bound->metric->unit) : NULL;
+    return bound->limit.unit ? find_unit(bound->limit.unit) : own_unit(bound);
 }
 
 static bool has_percent(const struct pw_bound *bound)
@@ -41,8 +45,7 @@ static bool tolerance_of(const struct pw_bound *bound, const struct pw_unit *uni
         *ret_tolerance = fabs(bound->limit.value) * tolerance->value / 100;
         return true;
     }
-    const struct pw_unit *own = bound->metric ? find_unit(bound->metric->unit) : NULL;
-    const struct pw_unit *from = tolerance->unit ? find_unit(tolerance->unit) : own;
+    const struct pw_unit *from = tolerance->unit ? find_unit(tolerance->unit) : own_unit(bound);
     if (from && unit) {
         return pw_unit_convert(from, unit, tolerance->value, ret_tolerance);
     }

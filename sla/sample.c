@@ -142,3 +142,39 @@ int pw_worker_sample_of_metric(const struct pw_summary *summary, const struct pw
 {
     return gather(summary, metric, add_workers, ret_values, ret_count, err);
 }
+
+/* The number at "marks.ready_ms" of a run or a worker; NULL if there is none. */
+static const json_t *moment_of(const json_t *object, const char *path)
+{
+    size_t length = strcspn(path, ".");
+    const json_t *block = json_object_getn(object, path, length);
+    return path[length] == '.' ? json_object_get(block, path + length + 1) : NULL;
+}
+
+int pw_worker_sample_of_moment(const struct pw_summary *summary, const char *path,
+                               double **ret_values, size_t *ret_count, struct pw_err *err)
+{
+    struct sample sample = {.values = NULL};
+    const json_t *runs = json_object_get(pw_summary_root(summary), "runs");
+    for (size_t i = 0; i < json_array_size(runs); i++) {
+        const json_t *workers = json_object_get(json_array_get(runs, i), "worker_results");
+        for (size_t j = 0; j < json_array_size(workers); j++) {
+            const json_t *worker = json_array_get(workers, j);
+            if (is_successful(worker)) {
+                add(&sample, moment_of(worker, path));
+            }
+        }
+    }
+    return finish(&sample, ret_values, ret_count, err);
+}
+
+int pw_sample_of_moment(const struct pw_summary *summary, const char *path, double **ret_values,
+                        size_t *ret_count, struct pw_err *err)
+{
+    struct sample sample = {.values = NULL};
+    const json_t *runs = json_object_get(pw_summary_root(summary), "runs");
+    for (size_t i = 0; i < json_array_size(runs); i++) {
+        add(&sample, moment_of(json_array_get(runs, i), path));
+    }
+    return finish(&sample, ret_values, ret_count, err);
+}

@@ -194,7 +194,8 @@ const char *pw_subject_unit(const struct pw_bound *bound, bool *ret_in_summary)
     case PW_SUBJECT_METRIC: return bound->metric->unit;
     case PW_SUBJECT_OTEL: *ret_in_summary = true; return NULL;
     case PW_SUBJECT_ACTION:
-    case PW_SUBJECT_SPAN: return "ms";
+    case PW_SUBJECT_SPAN:
+    case PW_SUBJECT_MOMENT: return "ms";
     case PW_SUBJECT_NUMBER: return unit_of_number(bound->name, ret_in_summary);
     }
     return NULL;
@@ -388,7 +389,7 @@ static const char *meant_by(const char *name)
 
 static int unknown_name(struct resolver *resolver, const char *written, const char *name)
 {
-    static const char *const prefixes[] = {"otel", "action", "span", NULL};
+    static const char *const prefixes[] = {"otel", "action", "span", "marks", "phases", NULL};
     const char *meant = meant_by(name);
     wrong(resolver, PW_FAULT_NAME, "unknown metric `%.*s`", shown(written), written);
     if (meant) {
@@ -411,7 +412,8 @@ static int unknown_name(struct resolver *resolver, const char *written, const ch
         }
     }
     return pw_err_remedy(resolver->err, "`perfwrap metrics` lists the metrics; an OTLP metric is "
-                                        "otel.NAME, an action action.NAME, a span span.NAME.");
+                                        "otel.NAME, an action action.NAME, a span span.NAME, a "
+                                        "mark marks.NAME_ms.");
 }
 
 static int resolve(struct resolver *resolver, const char *name)
@@ -436,6 +438,10 @@ static int resolve(struct resolver *resolver, const char *name)
     const struct pw_metric *metric = pw_metric_find(inner);
     if (metric) {
         return resolve_metric(resolver, metric);
+    }
+    if (pw_subject_is_moment(inner)) {
+        return pw_subject_resolve_moment(inner, resolver->aggregate, resolver->bound,
+                                         &resolver->fault, resolver->err);
     }
     const char *rest = NULL;
     metric = metric_before_dot(inner, &rest);

@@ -39,6 +39,13 @@ enum pw_subject_fault { PW_FAULT_NAME, PW_FAULT_AGGREGATE };
 int pw_subject_resolve(const char *name, struct pw_aggregate aggregate, struct pw_bound *bound,
                        enum pw_subject_fault *ret_fault, struct pw_err *err);
 
+/* Whether `name` is of a mark or a phase ("marks.…", "phases.…"), and, if so, what it means: as
+ * pw_subject_resolve(). In subject_moment.c. */
+bool pw_subject_is_moment(const char *name);
+int pw_subject_resolve_moment(const char *name, struct pw_aggregate aggregate,
+                              struct pw_bound *bound, enum pw_subject_fault *ret_fault,
+                              struct pw_err *err);
+
 /* The text of the unit of a bound's number, as far as it is known without a summary; NULL if not
  * (then *ret_in_summary says whether the summary itself will tell). */
 const char *pw_subject_unit(const struct pw_bound *bound, bool *ret_in_summary);

@@ -7,6 +7,7 @@
 #include "sla/check_impl.h"
 #include "sla/expression.h"
 #include "sla/flags.h"
+#include "tests/unit/sample_moments.h"
 #include "tests/unit/unit.h"
 
 /* ---------------------------------------------------------------- making summaries and bounds */
@@ -389,6 +390,55 @@ static void test_intervals_decide(void **state)
     assert_int_equal(by_interval(summary, "latency_ms max <= 200"), PW_VERDICT_PASS);
     assert_int_equal(by_interval(summary, "failed_runs_total <= 0"), PW_VERDICT_PASS);
     pw_summary_free(summary);
+}
+
+/* The sample of a mark is that of its workers: 1, 2, … MANY ms, p95 190.05, as latencies above. */
+static void test_intervals_of_marks(void **state)
+{
+    (void)state;
+    struct pw_run_record run_record;
+    pw_run_record_init(&run_record);
+    for (size_t i = 0; i < MANY / 4; i++) {
+        struct moment_worker workers[4];
+        for (size_t j = 0; j < 4; j++) {
+            double ready_ms = (double)(((4 * i + j) * 77) % MANY + 1);
+            workers[j] = (struct moment_worker){0, 300, {ready_ms, -1, -1}};
+        }
+        add_moment_iteration(&run_record, &sample_names, workers, 4);
+    }
+    struct pw_summary *summary = pw_summary_build(&run_record, NULL);
+    static const struct {
+        const char *text;
+        enum pw_verdict verdict;
+    } cases[] = {
+        {"marks.ready_ms p(95) <= 250ms", PW_VERDICT_PASS},
+        {"marks.ready_ms p(95) <= 100", PW_VERDICT_FAIL},
+        {"marks.ready_ms p(95) <= 190", PW_VERDICT_INCONCLUSIVE},
+        {"marks.ready_ms mean <= 0.2s", PW_VERDICT_PASS},
+        {"marks.ready_ms mean <= 50", PW_VERDICT_FAIL},
+        {"marks.ready_ms mean <= 101", PW_VERDICT_INCONCLUSIVE},
+        {"marks.ready_ms p(90) <= 150", PW_VERDICT_FAIL},
+        {"phases.end_ms p(5) >= 50", PW_VERDICT_PASS},
+        {"marks.ready_ms count == 200", PW_VERDICT_PASS},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        enum pw_verdict verdict = by_interval(summary, cases[i].text);
+        if (verdict != cases[i].verdict) {
+            fail_msg("%s: %s", cases[i].text, pw_verdict_name(verdict));
+        }
+    }
+    struct pw_bounds bounds = {0};
+    add(&bounds, "marks.never_ms p(95) <= 250");
+    add(&bounds, "marks.nobody_ms p(95) <= 250");
+    struct pw_check_report report =
+        run(summary, &bounds, (struct pw_check_options){.decide = PW_DECIDE_CI});
+    assert_int_equal(report.results[0].verdict, PW_VERDICT_NO_DATA);
+    assert_int_equal(report.results[1].verdict, PW_VERDICT_NO_DATA);
+    assert_contains(report.results[1].reason, "its marks are ready_ms, db-up_ms, never_ms");
+    pw_check_report_done(&report);
+    pw_bounds_done(&bounds);
+    pw_summary_free(summary);
+    pw_run_record_done(&run_record);
 }
 
 static void test_few_samples_are_no_proof(void **state)
@@ -825,6 +875,7 @@ int main(void)
         cmocka_unit_test(test_failed_runs_of_old_summaries),
         cmocka_unit_test(test_baseline),
         cmocka_unit_test(test_intervals_decide),
+        cmocka_unit_test(test_intervals_of_marks),
         cmocka_unit_test(test_few_samples_are_no_proof),
         cmocka_unit_test(test_on_noise),
         cmocka_unit_test(test_min_samples),

@@ -4,6 +4,7 @@
 
 #include "core/json.h"
 #include "sla/compare.h"
+#include "tests/unit/sample_moments.h"
 #include "tests/unit/sample_run.h"
 
 enum { N = 20, VALUES_MAX = 64 };
@@ -325,6 +326,103 @@ static void as_json(void **state)
     pw_comparison_done(&comparison);
 }
 
+/* Workers of 100 ms and a bit, ready at ready_ms and a bit, then up 20 ms later. */
+static struct pw_summary *make_marked_run(const struct pw_moment_names *names, double ready_ms)
+{
+    struct pw_run_record run;
+    begin(&run, "target", 1);
+    for (size_t i = 0; i < N; i++) {
+        double bit = 0.01 * (double)i;
+        const struct moment_worker worker = {.duration_ms = 100 + bit,
+                                             .at_ms = {ready_ms + bit, ready_ms + 20 + bit, -1}};
+        add_moment_iteration(&run, names, &worker, 1);
+    }
+    return end(&run);
+}
+
+static const struct pw_comparison_row *moment_row(const struct pw_comparison *comparison,
+                                                  const char *path)
+{
+    for (size_t i = 0; i < comparison->count; i++) {
+        if (strcmp(comparison->rows[i].metric->path, path) == 0) {
+            return &comparison->rows[i];
+        }
+    }
+    return NULL;
+}
+
+static void marks_and_phases(void **state)
+{
+    (void)state;
+    static const struct pw_moment_names other = {.count = 2, .names = {"ready", "new"}};
+    struct pw_comparison comparison =
+        compare(make_marked_run(&sample_names, 10), make_marked_run(&sample_names, 15), usual);
+    const struct pw_comparison_row *ready = moment_row(&comparison, "marks.ready_ms");
+    assert_non_null(ready);
+    assert_int_equal(ready->verdict, PW_COMPARISON_SLOWER);
+    assert_int_equal(ready->rank, PW_COMPARISON_DETAIL);
+    assert_int_equal(ready->result.n_a, N);
+    assert_true(fabs(ready->result.shift - 5) < 1e-6);
+    assert_string_equal(ready->metric->unit, "ms");
+    /* The first mark's phase says the same again; of the second there is a phase of its own. */
+    assert_int_equal(moment_row(&comparison, "phases.ready_ms")->rank, PW_COMPARISON_REST);
+    const struct pw_comparison_row *up = moment_row(&comparison, "phases.db-up_ms");
+    assert_int_equal(up->rank, PW_COMPARISON_DETAIL);
+    assert_int_equal(up->verdict, PW_COMPARISON_SAME);
+    assert_int_equal(moment_row(&comparison, "phases.end_ms")->verdict, PW_COMPARISON_FASTER);
+    assert_null(moment_row(&comparison, "marks.never_ms")); /* no value on either side */
+    /* Behind the metrics, marks first. */
+    size_t first = (size_t)(ready - comparison.rows);
+    for (size_t i = 0; i < comparison.count; i++) {
+        assert_int_equal(comparison.rows[i].metric->id == PW_METRIC_COUNT, i >= first);
+    }
+    /* No gate: the whole took as long as before. */
+    assert_false(pw_comparison_has(&comparison, PW_COMPARISON_SLOWER, false));
+    assert_true(pw_comparison_has(&comparison, PW_COMPARISON_SLOWER, true));
+    PW_DOCUMENT_AUTO report = PW_DOCUMENT_INIT;
+    PW_STR_AUTO markdown = PW_STR_INIT;
+    pw_comparison_report(&comparison, &report);
+    assert_int_equal(pw_document_to_markdown(&report, &markdown, NULL), 0);
+    assert_contains(markdown.text, "| marks.ready_ms | slower |");
+    pw_comparison_done(&comparison);
+
+    comparison = compare(make_marked_run(&sample_names, 10), make_marked_run(&other, 10), usual);
+    assert_non_null(moment_row(&comparison, "marks.ready_ms"));
+    assert_null(moment_row(&comparison, "marks.db-up_ms"));
+    assert_null(moment_row(&comparison, "marks.new_ms"));
+    pw_comparison_done(&comparison);
+
+    comparison = compare(make_marked_run(&sample_names, 10), make_run(N, 100, 0.01, 64), usual);
+    assert_int_equal(comparison.moment_count, 0);
+    pw_comparison_done(&comparison);
+}
+
+/* As many as there can be. */
+static void most_marks(void **state)
+{
+    (void)state;
+    struct pw_moment_names names = {.count = PW_LIMIT_MOMENTS};
+    struct moment_worker worker = {.duration_ms = 100};
+    struct pw_summary *sides[2];
+    for (size_t i = 0; i < names.count; i++) {
+        snprintf(names.names[i], sizeof names.names[i], "m%zu", i);
+        worker.at_ms[i] = 1 + (double)i;
+    }
+    for (size_t side = 0; side < 2; side++) {
+        struct pw_run_record run;
+        begin(&run, "target", 1);
+        for (size_t i = 0; i < 6; i++) {
+            add_moment_iteration(&run, &names, &worker, 1);
+        }
+        sides[side] = end(&run);
+    }
+    struct pw_comparison comparison = compare(sides[0], sides[1], usual);
+    assert_int_equal(comparison.moment_count, 2 * PW_LIMIT_MOMENTS + 1);
+    assert_non_null(moment_row(&comparison, "marks.m31_ms"));
+    assert_non_null(moment_row(&comparison, "phases.end_ms"));
+    pw_comparison_done(&comparison);
+}
+
 static void as_report(void **state)
 {
     (void)state;
@@ -359,6 +457,8 @@ int main(void)
         cmocka_unit_test(unlike_sides_are_told),
         cmocka_unit_test(several_summaries_a_side),
         cmocka_unit_test(nothing_is_no_pass),
+        cmocka_unit_test(marks_and_phases),
+        cmocka_unit_test(most_marks),
         cmocka_unit_test(as_json),
         cmocka_unit_test(as_report),
     };

@@ -15,6 +15,7 @@
 #include "core/summary.h"
 #include "exporters/exporter.h"
 #include "exporters/report.h"
+#include "tests/unit/sample_moments.h"
 
 static void fill(struct pw_document *document)
 {
@@ -213,6 +214,59 @@ static void test_short_report(void **state)
     pw_summary_free(summary);
 }
 
+static void test_marks(void **state)
+{
+    (void)state;
+    struct pw_run_record run;
+    make_moments_sample(&run);
+    struct pw_summary *summary = pw_summary_build(&run, NULL);
+    PW_STR_AUTO full = PW_STR_INIT;
+    PW_STR_AUTO brief = PW_STR_INIT;
+    render("md", summary, &full);
+    render("text", summary, &brief);
+    assert_has(&full, "## Marks (ms from spawn)\n\n| Mark | Count | Mean | P50 |");
+    assert_has(&full, "\n| ready | 5 | 32.000 | 30.000 | 56.000 | 59.200 | 10.000 | 60.000 |");
+    assert_has(&full, "\n| never | 0 | n/a | n/a |");
+    assert_has(&full, "## Phases (ms)\n\n| Up to | Count |");
+    assert_has(&full, "\n| end | 5 | 71.000 |");
+    assert_has(&brief, "ready: p50 30.000 ms, p95 56.000 ms, max 60.000 ms\n");
+    assert_has(&brief, "never: never came\n");
+    pw_summary_free(summary);
+    pw_run_record_done(&run);
+
+    summary = make_summary();
+    pw_str_clear(&full);
+    pw_str_clear(&brief);
+    render("md", summary, &full);
+    render("text", summary, &brief);
+    assert_null(strstr(full.text, "Marks"));
+    assert_null(strstr(full.text, "Phases"));
+    assert_null(strstr(brief.text, "Marks"));
+    pw_summary_free(summary);
+}
+
+static void test_many_marks(void **state)
+{
+    (void)state;
+    struct pw_moment_names names = {.count = PW_LIMIT_MOMENTS};
+    struct moment_worker worker = {.duration_ms = 100};
+    struct pw_run_record run;
+    PW_STR_AUTO brief = PW_STR_INIT;
+    for (size_t i = 0; i < names.count; i++) {
+        snprintf(names.names[i], sizeof names.names[i], "m%zu", i);
+        worker.at_ms[i] = (double)i;
+    }
+    pw_run_record_init(&run);
+    add_moment_iteration(&run, &names, &worker, 1);
+    struct pw_summary *summary = pw_summary_build(&run, NULL);
+    render("text", summary, &brief);
+    assert_has(&brief, "m7: p50 7.000 ms");
+    assert_null(strstr(brief.text, "m8: "));
+    assert_has(&brief, "24 further marks are in summary.json\n");
+    pw_summary_free(summary);
+    pw_run_record_done(&run);
+}
+
 static void test_json_is_the_document(void **state)
 {
     (void)state;
@@ -245,7 +299,8 @@ int main(void)
         cmocka_unit_test(test_failure_is_told),    cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_full_report),        cmocka_unit_test(test_every_metric_has_a_row),
         cmocka_unit_test(test_short_report),       cmocka_unit_test(test_json_is_the_document),
-        cmocka_unit_test(test_table_of_exporters),
+        cmocka_unit_test(test_table_of_exporters), cmocka_unit_test(test_marks),
+        cmocka_unit_test(test_many_marks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@
 /* A parsed bound on one line. */
 static void describe(const struct pw_bound *bound, struct pw_str *line)
 {
-    static const char *const subjects[] = {"metric", "otel", "action", "span", "number"};
+    static const char *const subjects[] = {"metric", "otel", "action", "span", "moment", "number"};
     static const char *const aggregates[] = {"none", "mean", "p",   "min",  "max",
                                              "sd",   "mad",  "sum", "count"};
     pw_str_addf(line, "%s %s %s", subjects[bound->subject], bound->name,
@@ -109,6 +109,15 @@ static const char *const taken[][2] = {
     {"xctrace.hotspots_top.0.weight_ms < 5ms",
      "number xctrace.hotspots_top.0.weight_ms none < 5ms"},
     {"observer.sampler_cpu_pct < 1%", "number observer.sampler_cpu_pct none < 1%"},
+    /* marks and phases */
+    {"marks.ready_ms p(95) <= 300ms", "moment marks.ready_ms p95 <= 300ms"},
+    {"phases.end_ms mean <= 5", "moment phases.end_ms mean <= 5"},
+    {"marks.db-up_2_ms p(99.9) < 1s", "moment marks.db-up_2_ms p99.900000000000006 < 1s"},
+    {"summary.marks.ready_ms.p95 < 1s", "moment marks.ready_ms p95 < 1s"},
+    {"phases.ready_ms.count >= 20", "moment phases.ready_ms count >= 20"},
+    {"marks.ready_ms mad <= baseline*1.5", "moment marks.ready_ms mad <= 1.5*b+ 0"},
+    {"marks.boot_ms_ms max < 3", "moment marks.boot_ms_ms max < 3"},
+    {"runs.0.marks.ready_ms < 3ms", "number runs.0.marks.ready_ms none < 3ms"},
     /* quotes */
     {"\"latency_ms\" p95<1", "metric latency_ms p95 < 1"},
     {"\"otel.a \\\"b\\\" \\\\ <c>\" max<1", "otel a \"b\" \\ <c> max < 1"},
@@ -199,6 +208,16 @@ static void test_refuses_names(void **state)
         {"resource_budget.stability.failure_rate < 5", 1, "unknown metric",
          "`resource_budget.stability.failure_rate_pct`"},
         {"actions.exec mean < 4", 1, "unknown metric", "`action.exec`"},
+        {"mark.ready_ms mean < 4", 1, "unknown metric `mark.ready_ms`", "`marks.ready_ms`"},
+        {"phase.end_ms mean < 4", 1, "unknown metric `phase.end_ms`", "`phases.end_ms`"},
+        {"marks.ready mean < 4", 1, "unknown metric `marks.ready`", "`marks.ready_ms`"},
+        {"phases._ms mean < 4", 1, "unknown metric `phases._ms`", "`phases._ms_ms`"},
+        {"marks. mean < 4", 1, "`marks.` has no name", "marks.NAME_ms"},
+        {"marks.a.b_ms mean < 4", 1, "`marks.a.b_ms` is no name of a mark", "A-Z a-z 0-9"},
+        {"marks.é_ms mean < 4", 1, "no name of a mark", "A-Z a-z 0-9"},
+        {"marks.0123456789012345678901234567890123456789012345678901234567890123x_ms max < 4", 1,
+         "no name of a mark", "at most 64"},
+        {"marks < 4", 1, "unknown metric `marks`", ""},
         {"codex.turn mean < 4", 1, "unknown metric `codex.turn`", "otel.NAME"},
         {"profile < 3", 1, "unknown metric", "block"},
         {"resource_budget < 3", 1, "unknown metric", "block"},
@@ -258,6 +277,12 @@ static void test_refuses_aggregates(void **state)
         {"action.x mad < 3", 10, "no mad of an action", ""},
         {"otel.x stddev < 3", 8, "no stddev of an OTLP metric", ""},
         {"otel.x failures < 3", 8, "no failures of an OTLP metric", ""},
+        {"marks.ready_ms < 3", 1, "which number", "`marks.ready_ms p(95)`"},
+        {"marks.ready_ms total < 3", 16, "`marks.ready_ms` has no total", "count"},
+        {"phases.end_ms failures < 3", 15, "`phases.end_ms` has no failures", "count"},
+        {"marks.ready_ms.p95 mean < 3", 20, "a statistic in its name already", "one of the two"},
+        {"marks.ready_ms.total < 3", 1, "`marks.ready_ms` has no total", "count"},
+        {"marks. mean < 3", 1, "no name behind it", "marks.NAME_ms"},
         {"latency_ms failures < 3", 12, "`latency_ms` has no failures", "stddev"},
         {"latency_ms mean mean < 3", 17, "comparison is missing", ""},
     };

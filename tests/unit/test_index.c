@@ -8,7 +8,9 @@
 #include "core/json.h"
 #include "core/limits.h"
 #include "core/str.h"
+#include "core/summary.h"
 #include "sla/index_impl.h"
+#include "tests/unit/sample_moments.h"
 #include "tests/unit/unit.h"
 
 /* ---------------------------------------------------------------- files to index */
@@ -732,9 +734,131 @@ static void test_table(void **state)
 
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, drop_folder)
 
+/* ---------------------------------------------------------------- marks and phases */
+
+/* As perfwrap writes it: ready at `ready_ms`, the end 20 ms later; `iterations` make it large. */
+static void write_marked(void **state, const char *name, double ready_ms, size_t iterations,
+                         const struct pw_moment_names *names)
+{
+    const struct moment_worker worker = {.duration_ms = ready_ms + 20, .at_ms = {ready_ms, -1, -1}};
+    struct pw_run_record run;
+    char *path = in_folder(state, name);
+    pw_run_record_init(&run);
+    run.run_dir = strdup("out/x-20260101-000000");
+    run.profile = json_pack("{s:s}", "name", "boot");
+    run.environment = json_pack("{s:s, s:i, s:s, s:s, s:n}", "cpu_model", "One", "cpu_count", 2,
+                                "kernel", "6.1", "arch", "x86_64", "accelerator");
+    for (size_t i = 0; i < iterations; i++) {
+        add_moment_iteration(&run, names, &worker, 1);
+    }
+    struct pw_summary *summary = pw_summary_build(&run, NULL);
+    assert_int_equal(pw_summary_write(summary, path, NULL), 0);
+    struct timespec times[2] = {{.tv_sec = 1700000000}, {.tv_sec = 1700000000}};
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    pw_summary_free(summary);
+    pw_run_record_done(&run);
+    free(path);
+}
+
+/* The same on one line, and with its keys in another order. */
+static void rewrite(void **state, const char *name, size_t flags)
+{
+    char *path = in_folder(state, name);
+    json_t *root = NULL;
+    assert_int_equal(pw_json_read_file(path, &root, NULL), 0);
+    char *text = json_dumps(root, flags);
+    write_text(path, text);
+    free(text);
+    free(path);
+    json_decref(root);
+}
+
+static void test_marks(void **state)
+{
+    struct pw_index_counts counts;
+    char *cache = in_folder(state, "cache");
+    write_marked(state, "1.json", 10, 1, &sample_names);
+    write_marked(state, "2.json", 11, 60, &sample_names); /* of which only the ends are read */
+    write_marked(state, "3.json", 12, 2, &sample_names);
+    write_marked(state, "4.json", 13, 2, &sample_names);
+    write_marked(state, "5.json", 40, 2, &sample_names);
+    rewrite(state, "3.json", JSON_COMPACT);
+    rewrite(state, "4.json", JSON_INDENT(2) | JSON_SORT_KEYS);
+    json_t *cold = build_cached(state, cache, &counts);
+    assert_int_equal(counts.read, 5);
+    assert_int_equal(json_object_size(at(cold, "profiles.boot.metrics")),
+                     PW_INDEX_METRIC_COUNT + 3);
+    const json_t *ready = json_object_get(at(cold, "profiles.boot.metrics"), "marks.ready_ms.p50");
+    assert_number(ready, "n", 5);
+    assert_number(ready, "median", 12);
+    assert_number(ready, "current", 40);
+    assert_number(ready, "baseline.median", 11.5);
+    assert_text(ready, "baseline.status", "red");
+    assert_true(json_is_false(json_object_get(ready, "higher_is_better")));
+    const json_t *end = json_object_get(at(cold, "profiles.boot.metrics"), "phases.end_ms.p50");
+    assert_number(end, "median", 20);
+    assert_text(end, "baseline.status", "green");
+    json_t *warm = build_cached(state, cache, &counts);
+    assert_int_equal(counts.from_cache, 5);
+    assert_true(json_equal(cold, warm));
+    json_decref(warm);
+    json_decref(cold);
+    free(cache);
+}
+
+/* Runs with other marks, and without any. */
+static void test_other_marks(void **state)
+{
+    static const struct pw_moment_names other = {.count = 1, .names = {"serving"}};
+    struct pw_index_counts counts;
+    write_marked(state, "1.json", 10, 1, &sample_names);
+    write_marked(state, "2.json", 11, 1, &other);
+    write_summary(state, "3.json", "\"cold\"", "2026-01-01T00:00:00Z", 1, MACHINE_A);
+    json_t *index = build(state, (struct pw_index_options){.mix = true}, &counts);
+    const json_t *metrics = at(index, "profiles.boot.metrics");
+    assert_number(json_object_get(metrics, "marks.ready_ms.p50"), "n", 1);
+    assert_number(json_object_get(metrics, "marks.serving_ms.p50"), "n", 1);
+    assert_number(json_object_get(metrics, "phases.end_ms.p50"), "n", 2);
+    assert_null(json_object_get(metrics, "marks.never_ms.p50")); /* no run has a value */
+    assert_int_equal(json_object_size(at(index, "profiles.cold.metrics")), PW_INDEX_METRIC_COUNT);
+    json_decref(index);
+}
+
+/* What a summary or a cache may hold that perfwrap did not write. */
+static void test_strange_marks(void **state)
+{
+    (void)state;
+    static const char summary[] =
+        "{\"marks\": {\"a_ms\": {\"p50\": 1.5}, \"b\": {\"p50\": 2}, \"c_ms\": 5,"
+        " \"d=\\n_ms\": {\"p50\": 3}, \"e_ms\": {\"p50\": null}, \"_ms\": {\"p50\": 4}},"
+        " \"phases\": [1]}";
+    PW_STR_AUTO text = PW_STR_INIT;
+    json_t *root = json_loads(summary, 0, NULL);
+    pw_index_moments_text(root, &text);
+    assert_string_equal(text.text, "marks.a_ms.p50=1.5\n");
+    json_decref(root);
+
+    struct pw_index_run run = {0}, *runs[] = {&run};
+    struct pw_index_group group = {.runs = runs, .count = 1};
+    struct pw_index_moment_names names;
+    run.texts[PW_INDEX_MOMENTS] = "x=1\n\n=5\nno number\ny=\nz=inf\nw=3 \nx=2\nlast=-4e1";
+    assert_int_equal(pw_index_moment_names_of(&group, &names, NULL), 0);
+    assert_int_equal(names.count, 2);
+    assert_string_equal(names.names[0], "x");
+    assert_string_equal(names.names[1], "last");
+    assert_near(pw_index_moment(&run, "x"), 1);
+    assert_near(pw_index_moment(&run, "last"), -40);
+    assert_true(isnan(pw_index_moment(&run, "z")));
+    assert_true(isnan(pw_index_moment(&run, "")));
+    pw_index_moment_names_done(&names);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_marks, make_folder, drop_folder),
+        cmocka_unit_test_setup_teardown(test_other_marks, make_folder, drop_folder),
+        cmocka_unit_test(test_strange_marks),
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_table),

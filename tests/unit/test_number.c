@@ -5,6 +5,7 @@
 #include "core/summary.h"
 #include "sla/expression.h"
 #include "sla/number.h"
+#include "tests/unit/sample_moments.h"
 #include "tests/unit/sample_run.h"
 #include "tests/unit/unit.h"
 
@@ -251,6 +252,105 @@ static void test_no_telemetry(void **state)
             assert_contains(number.reason, "otel_");
             pw_number_done(&number);
         }
+        pw_summary_free(summary);
+    }
+}
+
+/* Of successful workers: ready at 10, 20, 30, 40 and 60 ms. */
+static void test_moments(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *left;
+        double value;
+        size_t samples;
+    } cases[] = {
+        {"marks.ready_ms p(95)", 56, 5},  {"marks.ready_ms mean", 32, 5},
+        {"marks.ready_ms.max", 60, 5},    {"marks.ready_ms count", 5, 5},
+        {"marks.ready_ms p(90)", 52, 5}, /* not stated */
+        {"marks.ready_ms p(0)", 10, 5},   {"marks.ready_ms mad", 10, 5},
+        {"marks.db-up_ms p(50)", 15, 2},  {"marks.never_ms count", 0, 0},
+        {"phases.ready_ms p(50)", 30, 5}, {"phases.end_ms mean", 71, 5},
+        {"runs.0.marks.ready_ms", 15, 0}, {"runs.1.worker_results.1.marks.ready_ms", 1, 0},
+    };
+    static const struct {
+        const char *left, *reason;
+        enum pw_absence state;
+    } absents[] = {
+        {"marks.redy_ms p(95)",
+         "the summary has no `marks.redy_ms`; its marks are ready_ms, db-up_ms, never_ms",
+         PW_ABSENT_NOT_MEASURED},
+        {"phases.x_ms mean", "its phases are ready_ms, db-up_ms, never_ms, end_ms",
+         PW_ABSENT_NOT_MEASURED},
+        {"marks.end_ms mean", "its marks are ready_ms", PW_ABSENT_NOT_MEASURED},
+        {"marks.never_ms mean", "`marks.never_ms.mean` is null (no_samples)", PW_ABSENT_NO_SAMPLES},
+        {"marks.never_ms p(90)", "the summary has no value of `marks.never_ms`",
+         PW_ABSENT_NO_SAMPLES},
+    };
+    struct pw_run_record run;
+    make_moments_sample(&run);
+    struct pw_summary *summary = pw_summary_build(&run, NULL);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct pw_number number = find(summary, cases[i].left);
+        if (number.reason) {
+            fail_msg("%s: %s", cases[i].left, number.reason);
+        }
+        assert_value(number.value, cases[i].value);
+        assert_int_equal(number.sample_count, cases[i].samples);
+        assert_string_equal(number.unit_text, strstr(cases[i].left, "count") ? "count" : "ms");
+        for (size_t j = 1; j < number.sample_count; j++) {
+            assert_true(number.sample[j - 1] <= number.sample[j]);
+        }
+        pw_number_done(&number);
+    }
+    for (size_t i = 0; i < sizeof(absents) / sizeof(absents[0]); i++) {
+        struct pw_number number = find(summary, absents[i].left);
+        assert_non_null(number.reason);
+        assert_contains(number.reason, absents[i].reason);
+        assert_absent(number.value, absents[i].state);
+        pw_number_done(&number);
+    }
+    double *means = NULL;
+    size_t count = 0;
+    assert_int_equal(pw_sample_of_moment(summary, "marks.ready_ms", &means, &count, NULL), 0);
+    assert_int_equal(count, 3);
+    assert_near(means[0], 15);
+    assert_near(means[1], 30);
+    assert_near(means[2], 50);
+    free(means);
+    pw_summary_free(summary);
+    pw_run_record_done(&run);
+}
+
+/* Without marks, and with blocks that perfwrap did not write. */
+static void test_strange_moments(void **state)
+{
+    static const struct {
+        const char *blocks, *reason;
+    } cases[] = {
+        {"", "measured without --mark"},
+        {"\"marks\": 5,", "`marks` is a number, not an object"},
+        {"\"marks\": null,", "`marks` is null, not an object"},
+        {"\"marks\": {},", "its marks are none"},
+        {"\"marks\": {\"x_ms\": 5},", "no value of `marks.x_ms`"},
+        {"\"marks\": {\"x_ms\": {\"p95\": \"5\"}},", "`marks.x_ms.p95` is a string"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[400];
+        snprintf(text, sizeof(text),
+                 "{\"summary\": {%s \"latency_ms\": {}}, \"runs\": [{\"marks\": 5,"
+                 " \"worker_results\": [{\"return_code\": 0, \"marks\": []}, 8]}, 7]}",
+                 cases[i].blocks);
+        struct pw_summary *summary = load_text(state, text);
+        struct pw_number number = find(summary, "marks.x_ms p(95)");
+        assert_false(pw_value_is_present(number.value));
+        assert_contains(number.reason, cases[i].reason);
+        pw_number_done(&number);
+        double *values = NULL;
+        size_t count = 9;
+        assert_int_equal(pw_sample_of_moment(summary, "marks.x_ms", &values, &count, NULL), 0);
+        assert_int_equal(count, 0);
+        assert_null(values);
         pw_summary_free(summary);
     }
 }
@@ -644,6 +744,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_computed, make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(test_absent, make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(test_no_telemetry, make_folder, drop_folder),
+        cmocka_unit_test(test_moments),
+        cmocka_unit_test_setup_teardown(test_strange_moments, make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(test_samples, make_folder, drop_folder),
         cmocka_unit_test(test_own_samples),
         cmocka_unit_test(test_own_telemetry),

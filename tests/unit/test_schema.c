@@ -2,6 +2,7 @@
 #include <unistd.h>
 #include "core/json.h"
 #include "core/summary.h"
+#include "tests/unit/sample_moments.h"
 #include "tests/unit/sample_run.h"
 
 static void test_heads(void **state)
@@ -112,6 +113,52 @@ static void test_iteration_with_telemetry_validates(void **state)
     pw_iteration_record_done(&record);
 }
 
+static void test_summary_with_marks_validates(void **state)
+{
+    struct pw_run_record run;
+    make_moments_sample(&run);
+    assert_int_equal(pw_run_record_judge(&run, NULL), 0);
+    struct pw_summary *summary = pw_summary_build(&run, NULL);
+    json_t *schema = pw_summary_schema(NULL);
+    check(state, schema, (json_t *)pw_summary_root(summary));
+    json_decref(schema);
+    pw_summary_free(summary);
+    pw_run_record_done(&run);
+}
+
+static void test_iteration_with_marks_validates(void **state)
+{
+    struct pw_run_record run;
+    make_moments_sample(&run);
+    json_t *schema = pw_iteration_schema(NULL);
+    json_t *iteration = pw_iteration_to_json(&run.iterations[0], NULL);
+    check(state, schema, iteration);
+    json_decref(iteration);
+    json_decref(schema);
+    pw_run_record_done(&run);
+}
+
+/* Of the blocks of marks every key is a mark's, in any document. */
+static void test_marks_are_closed(void **state)
+{
+    (void)state;
+    json_t *schemas[] = {pw_summary_schema(NULL), pw_iteration_schema(NULL)};
+    const json_t *runs = property(schemas[0], "runs");
+    const json_t *places[] = {property(schemas[0], "summary"), json_object_get(runs, "items"),
+                              schemas[1],
+                              json_object_get(property(schemas[1], "worker_results"), "items")};
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        for (size_t j = 0; j < 2; j++) {
+            const json_t *block = property(places[i], j == 0 ? "marks" : "phases");
+            assert_non_null(block);
+            assert_true(json_is_false(json_object_get(block, "additionalProperties")));
+            assert_int_equal(json_object_size(json_object_get(block, "patternProperties")), 1);
+        }
+    }
+    json_decref(schemas[0]);
+    json_decref(schemas[1]);
+}
+
 static void test_empty_summary_validates(void **state)
 {
     struct pw_run_record run;
@@ -143,6 +190,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_heads),
         cmocka_unit_test(test_units_are_told),
+        cmocka_unit_test(test_marks_are_closed),
+        cmocka_unit_test_setup_teardown(test_summary_with_marks_validates, make_folder,
+                                        drop_folder),
+        cmocka_unit_test_setup_teardown(test_iteration_with_marks_validates, make_folder,
+                                        drop_folder),
         cmocka_unit_test_setup_teardown(test_summary_validates, make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(test_empty_summary_validates, make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(test_iteration_validates, make_folder, drop_folder),

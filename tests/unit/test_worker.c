@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include "core/clock.h"
@@ -273,6 +274,40 @@ static void killed_warden_is_noticed(void **state)
     pw_worker_done(&worker);
 }
 
+/* An order that comes when the warden has nothing left to do must not cost its reports. */
+static void late_orders_lose_no_report(void **state)
+{
+    (void)state;
+    struct pw_worker worker = {.id = 1};
+    struct pw_worker_record record;
+    siginfo_t info;
+    char *argv[] = {(char *)"sh", (char *)"-c", (char *)"read line; exit 7", NULL};
+    struct pw_worker_spec spec = spec_for(argv);
+    int input[2];
+    assert_int_equal(pipe2(input, O_CLOEXEC), 0);
+    spec.stdin_fd = input[0];
+    assert_int_equal(pw_worker_start(&worker, warden_fd, &spec, NULL), 0);
+    wait_until(&worker, PW_WORKER_READY);
+    assert_int_equal(pw_worker_go(&worker, NULL), 0);
+    wait_until(&worker, PW_WORKER_RUNNING);
+    kill(worker.warden_pid, SIGSTOP);
+    assert_int_equal(waitid(P_PID, (id_t)worker.warden_pid, &info, WSTOPPED), 0);
+    close(input[1]);
+    for (struct pollfd end = {.fd = worker.out.fd, .events = POLLIN}; !(end.revents & POLLHUP);)
+        assert_int_equal(poll(&end, 1, EVENT_TIMEOUT_MS), 1);
+    for (int i = 0; i < 8; i++) /* it takes one or two of them */
+        pw_worker_order(&worker, PW_ORDER_END);
+    kill(worker.warden_pid, SIGCONT);
+    assert_int_equal(waitid(P_PID, (id_t)worker.warden_pid, &info, WEXITED | WNOWAIT), 0);
+    wait_until(&worker, PW_WORKER_ENDED);
+    assert_false(worker.lost);
+    record_of(&worker, &record);
+    assert_int_equal(record.return_code, 7);
+    free(record.stderr_tail);
+    pw_worker_done(&worker);
+    close(input[0]);
+}
+
 static int open_both(void **state)
 {
     (void)state;
@@ -301,6 +336,7 @@ int main(void)
         cmocka_unit_test(target_gets_the_inherited_limits_and_signals),
         cmocka_unit_test(closing_the_socket_ends_the_tree),
         cmocka_unit_test(killed_warden_is_noticed),
+        cmocka_unit_test(late_orders_lose_no_report),
     };
     return cmocka_run_group_tests(tests, open_both, close_both);
 }

@@ -9,10 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 #include "wrapper/cli/command.h"
+#include "wrapper/cli/envelope.h"
 #include "wrapper/cli/help.h"
 
 int pw_cli_fail(const struct pw_err *err)
 {
+    if (pw_envelope_is_used()) {
+        return pw_envelope_fail(err, NULL);
+    }
     fprintf(stderr, "perfwrap: %s\n", err->message);
     if (err->remedy[0]) {
         fprintf(stderr, "  hint: %s\n", err->remedy);
@@ -133,8 +137,14 @@ int pw_cli_main(int argc, char **argv)
         fputs(text.text, stderr);
         return PW_EXIT_USAGE;
     }
-    const struct pw_command *command = pw_command_find(argv[1]);
+    /* `perfwrap --json NAME …` is `perfwrap NAME --json …`. */
+    int before = pw_envelope_words_before(argc - 1, argv + 1);
+    char *name = argv[1 + before];
+    memmove(argv + 2, argv + 1, (size_t)before * sizeof *argv);
+    argv[1] = name;
+    const struct pw_command *command = pw_command_find(name);
     int words = command ? 2 : 1;
     command = command ? command : &pw_commands[0];
+    pw_envelope_use(command->speaks_ax && pw_envelope_asked_for(argc - words, argv + words));
     return command->run(command, argc - words, argv + words);
 }

@@ -98,6 +98,29 @@ const struct pw_command pw_commands[PW_COMMAND_COUNT] = {
          "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf.",
      .options = &pw_collect_option_set,
      .run = pw_cmd_collect},
+    {.name = "footprint",
+     .usage = "footprint [OPTIONS] PID|--match=REGEX",
+     .summary = "report the memory of a running process and all below it",
+     .details =
+         "RSS, PSS, USS, anonymous, file and shared memory, swap, huge pages, descriptors, threads "
+         "and CPU time, in all and for each process. Nothing is started, stopped or changed. What "
+         "the kernel refuses to tell of another user's process is named as such, never 0. PSS "
+         "divides a shared page among those that share it, so it can be summed; RSS counts it each "
+         "time.",
+     .options = &pw_footprint_option_set,
+     .speaks_ax = true,
+     .run = pw_cmd_footprint},
+    {.name = "steady",
+     .usage = "steady [OPTIONS] PID|--match=REGEX",
+     .summary = "sample the memory and CPU of a running process tree over time",
+     .details =
+         "Takes what footprint reports at fixed times, also at the very start, and says for each "
+         "series its range and whether it rises or falls: the Theil-Sen slope per minute with its "
+         "95 % interval. If the process ends before its time, or on SIGINT, what was measured is "
+         "printed, and the exit status is 1, or 128 and the signal's number.",
+     .options = &pw_steady_option_set,
+     .speaks_ax = true,
+     .run = pw_cmd_steady},
     {.name = "metrics",
      .usage = "metrics [--format=FORMAT]",
      .summary = "list every number that perfwrap reports",

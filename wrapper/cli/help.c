@@ -128,7 +128,7 @@ void pw_help_text(const struct pw_command *command, struct pw_str *ret_text)
     add_wrapped(ret_text, purpose, 0);
     pw_str_add(ret_text, "\nSubcommands (perfwrap help NAME tells more):\n");
     for (size_t i = 0; i < PW_COMMAND_COUNT; i++) {
-        pw_str_addf(ret_text, "  %-8s %s\n", pw_commands[i].name, pw_commands[i].summary);
+        pw_str_addf(ret_text, "  %-9s %s\n", pw_commands[i].name, pw_commands[i].summary);
     }
     pw_str_add_char(ret_text, '\n');
     add_wrapped(ret_text, command->details, 0);

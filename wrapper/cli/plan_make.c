@@ -161,6 +161,46 @@ static int pick_outfit(const struct pw_run_options *options, struct pw_owned_pla
     return add_each(&options->worker_files, "worker-file", pw_outfit_add_template, outfit, err);
 }
 
+/* Whether what the marks want to see can be seen. */
+static int check_marks(const struct pw_plan *plan, const struct pw_marks *marks, struct pw_err *err)
+{
+    for (size_t i = 0; i < marks->names.count; i++) {
+        enum pw_mark_source source = marks->items[i].source;
+        bool is_otlp = source == PW_MARK_OTLP_SPAN || source == PW_MARK_OTLP_LOG;
+        bool is_read = plan->output_mode == PW_OUTPUT_TAIL ||
+                       (plan->output_mode == PW_OUTPUT_NULL && source == PW_MARK_STDERR);
+        if ((source == PW_MARK_STDOUT || source == PW_MARK_STDERR) && !is_read) {
+            pw_err_set(err, PW_ERR_USAGE, "mark `%s`: with this --output perfwrap does not read %s",
+                       marks->names.names[i], pw_mark_source_name(source));
+            return pw_err_remedy(err, "use --output tail%s",
+                                 source == PW_MARK_STDERR ? " or --output null" : "");
+        }
+        if (is_otlp && plan->otlp_mode != PW_OTLP_AUTO) {
+            pw_err_set(err, PW_ERR_USAGE, "mark `%s`: with this --otlp perfwrap receives nothing",
+                       marks->names.names[i]);
+            return pw_err_remedy(err, "use --otlp auto");
+        }
+    }
+    return 0;
+}
+
+/* After output and telemetry were picked. */
+static int pick_marks(const struct pw_run_options *options, struct pw_owned_plan *owned,
+                      struct pw_err *err)
+{
+    struct pw_marks *marks = &owned->marks;
+    for (size_t i = 0; i < options->marks.count; i++) {
+        if (pw_marks_add(marks, options->marks.items[i], err) != 0) {
+            return pw_err_prefix(err, "option --mark");
+        }
+    }
+    if (options->until && pw_marks_set_until(marks, options->until, err) != 0) {
+        return pw_err_prefix(err, "option --until");
+    }
+    owned->plan.marks = marks->names.count > 0 ? marks : NULL;
+    return check_marks(&owned->plan, marks, err);
+}
+
 /* What one option implies for others that were not given. */
 static void complete(struct pw_run_options *options, const struct pw_parsed *parsed)
 {
@@ -183,15 +223,15 @@ int pw_plan_make(struct pw_run_options *options, const struct pw_parsed *parsed,
         return pw_err_set(err, PW_ERR_USAGE, "--iterations %u is more than --max-iterations %u",
                           options->iterations, options->max_iterations);
     }
+    pick_output(options->output, plan);
     if (pick_classifier(options, plan, err) != 0 || pick_otlp(options, ret_plan, err) != 0 ||
-        pick_outfit(options, ret_plan, err) != 0) {
+        pick_outfit(options, ret_plan, err) != 0 || pick_marks(options, ret_plan, err) != 0) {
         return -1;
     }
     ret_plan->profile = pw_options_profile(&pw_run_option_set, options, err);
     if (!ret_plan->profile) {
         return -1;
     }
-    pick_output(options->output, plan);
     plan->concurrency = options->concurrency;
     plan->iterations = options->iterations;
     plan->warmup = options->warmup;
@@ -230,6 +270,7 @@ void pw_plan_done(struct pw_owned_plan *plan)
     free(plan->words);
     pw_str_done(&plan->command_text);
     pw_outfit_done(&plan->outfit);
+    pw_marks_done(&plan->marks);
     free(plan->otlp_url);
     *plan = PW_OWNED_PLAN_INIT;
 }

@@ -7,6 +7,7 @@ enum {
     GROUP_COMMAND,
     GROUP_COUNT,
     GROUP_WORKERS,
+    GROUP_MILESTONES,
     GROUP_HOOKS,
     GROUP_SAMPLING,
     GROUP_TELEMETRY,
@@ -19,6 +20,7 @@ static const char *const groups[] = {
     [GROUP_COMMAND] = "What to run (instead of `-- CMD [ARGS]`)",
     [GROUP_COUNT] = "How often",
     [GROUP_WORKERS] = "Workers",
+    [GROUP_MILESTONES] = "Milestones: moments between a worker's start and its end",
     [GROUP_HOOKS] = "Hooks: shell commands whose time never counts",
     [GROUP_SAMPLING] = "Sampling",
     [GROUP_TELEMETRY] = "Telemetry (OpenTelemetry)",
@@ -343,6 +345,27 @@ static const struct pw_option options[] = {
      FIELD(ignore_failure),
      .help = "Count these return codes, or all, as success for perfwrap's exit status: "
              "--ignore-failure=1,64-78. The summary is not changed by it."},
+    {.name = "mark",
+     .type = PW_OPTION_LIST,
+     .group = GROUP_MILESTONES,
+     .argument = "NAME=SOURCE",
+     .profile_key = "marks",
+     FIELD(marks),
+     .help = "Measure when each worker comes to this moment, and the phases between such moments. "
+             "SOURCE is one of: stdout:/REGEX/ or stderr:/REGEX/, the first line that matches; "
+             "fd3, a line `PW NAME` written to descriptor 3; file:PATH, the file is there; "
+             "tcp:[HOST:]PORT or unix:PATH, a connection is accepted; http:URL, GET answers 2xx; "
+             "otlp:span:NAME or otlp:log:/REGEX/, it came to perfwrap. The placeholders of "
+             "--worker-file are replaced in PATH, HOST, PORT and URL."},
+    {.name = "until",
+     .type = PW_OPTION_STRING,
+     .group = GROUP_MILESTONES,
+     .argument = "NAME",
+     .profile_key = "until",
+     FIELD(until),
+     .help = "A worker is done when it comes to this mark: that is its duration and a success, and "
+             "its tree gets TERM, then KILL. So a server that never exits can be measured to the "
+             "moment when it is ready. One that ends before has failed."},
     {.name = "setup",
      .type = PW_OPTION_STRING,
      .group = GROUP_HOOKS,

@@ -6,6 +6,7 @@
 #include "core/err.h"
 #include "core/str.h"
 #include "wrapper/cli/option.h"
+#include "wrapper/run/marks.h"
 #include "wrapper/run/outfit.h"
 #include "wrapper/run/plan.h"
 
@@ -31,6 +32,8 @@ struct pw_run_options {
     const char *turn_pattern, *action_pattern, *stream_pattern, *queue_pattern, *action_attributes;
     const char *agent, *agent_config;
     struct pw_option_list otel_env, worker_env, worker_files;
+    struct pw_option_list marks;
+    const char *until;
     double monitor_sleep_ms, xctrace_time_limit_sec;
     bool xctrace_capture;
     unsigned xctrace_hotspots_limit;
@@ -54,9 +57,11 @@ struct pw_owned_plan {
     struct pw_str command_text;
     char *otlp_url;
     struct pw_outfit outfit;
+    struct pw_marks marks;
     json_t *profile;
 };
-#define PW_OWNED_PLAN_INIT ((struct pw_owned_plan){.command_text = PW_STR_INIT})
+#define PW_OWNED_PLAN_INIT \
+    ((struct pw_owned_plan){.command_text = PW_STR_INIT, .marks = PW_MARKS_INIT})
 
 /* `options` must outlive the plan, which borrows from it; it is completed with what some options
  * imply for others. `command`: the NULL-terminated words after `--`, NULL if there was none.

@@ -77,6 +77,10 @@ static void print_end(const struct pw_worker_record *worker)
     case PW_END_TIMEOUT:
         fprintf(stderr, "timed out, ended at the deadline (see --timeout-sec)\n");
         break;
+    case PW_END_MISSED:
+        fprintf(stderr, "ended before the mark of --until came, return code %d\n",
+                worker->return_code);
+        break;
     case PW_END_LOST: fprintf(stderr, "lost: what watched it was killed\n"); break;
     default: fprintf(stderr, "return code %d\n", worker->return_code); break;
     }

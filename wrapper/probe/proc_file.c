@@ -16,6 +16,7 @@ enum {
     STAT_FIELD_STATE = 3,    /* the first field behind comm */
     STAT_FIELD_LAST = 24,    /* the last one that is used */
 };
+#define PF_KTHREAD UINT64_C(0x00200000) /* include/linux/sched.h of the kernel */
 /* Larger numbers stick here, so that a few can be added without overflow. */
 #define NUMBER_MAX (INT64_MAX / 8)
 
@@ -87,6 +88,7 @@ bool pw_proc_stat_parse(const char *text, size_t length, struct pw_proc_stat *re
     }
     if (!pid_of(fields[1], &stat.pid) || !pid_of(fields[4], &stat.ppid))
         return false;
+    stat.is_kernel_thread = (fields[9] & PF_KTHREAD) != 0;
     stat.has_waited = fields[11] > 0;
     stat.utime_ticks = fields[14];
     stat.stime_ticks = fields[15];
@@ -176,11 +178,23 @@ static bool kilobytes_find(const char *text, const char *name, uint64_t *ret_byt
     return true;
 }
 
+static const char *const rollup_lines[PW_ROLLUP_PARTS] = {
+    [PW_ROLLUP_RSS] = "Rss",
+    [PW_ROLLUP_PSS_ANON] = "Pss_Anon",
+    [PW_ROLLUP_PSS_FILE] = "Pss_File",
+    [PW_ROLLUP_PSS_SHMEM] = "Pss_Shmem",
+    [PW_ROLLUP_SWAP_PSS] = "SwapPss",
+    [PW_ROLLUP_PRIVATE_CLEAN] = "Private_Clean",
+    [PW_ROLLUP_PRIVATE_DIRTY] = "Private_Dirty",
+    [PW_ROLLUP_PRIVATE_HUGETLB] = "Private_Hugetlb",
+    [PW_ROLLUP_SHARED_HUGETLB] = "Shared_Hugetlb",
+};
+
 bool pw_proc_rollup_parse(const char *text, size_t length, struct pw_proc_rollup *ret_rollup)
 {
     char copy[ROLLUP_TEXT_MAX];
     struct pw_proc_rollup rollup = {0};
-    uint64_t anon, shmem, swap;
+    const uint64_t *bytes = rollup.part_bytes;
 
     if (length >= sizeof copy)
         length = sizeof copy - 1;
@@ -188,11 +202,14 @@ bool pw_proc_rollup_parse(const char *text, size_t length, struct pw_proc_rollup
     copy[length] = '\0';
     if (!kilobytes_find(copy, "Pss", &rollup.pss_bytes))
         return false;
-    rollup.has_footprint = kilobytes_find(copy, "Pss_Anon", &anon) &&
-                           kilobytes_find(copy, "Pss_Shmem", &shmem) &&
-                           kilobytes_find(copy, "SwapPss", &swap);
+    for (size_t i = 0; i < PW_ROLLUP_PARTS; i++)
+        rollup.has_part[i] = kilobytes_find(copy, rollup_lines[i], &rollup.part_bytes[i]);
+    rollup.has_footprint = rollup.has_part[PW_ROLLUP_PSS_ANON] &&
+                           rollup.has_part[PW_ROLLUP_PSS_SHMEM] &&
+                           rollup.has_part[PW_ROLLUP_SWAP_PSS];
     if (rollup.has_footprint)
-        rollup.footprint_bytes = anon + shmem + swap;
+        rollup.footprint_bytes =
+            bytes[PW_ROLLUP_PSS_ANON] + bytes[PW_ROLLUP_PSS_SHMEM] + bytes[PW_ROLLUP_SWAP_PSS];
     *ret_rollup = rollup;
     return true;
 }

@@ -27,9 +27,10 @@ enum pw_proc_outcome pw_proc_outcome_of(int sys);
 
 /* What is used of /proc/PID/stat. Times are in clock ticks, sysconf(_SC_CLK_TCK). */
 struct pw_proc_stat {
-    pid_t pid;       /* field 1 */
-    char state;      /* field 3: R S D T t I, Z zombie, X dead */
-    pid_t ppid;      /* field 4 */
+    pid_t pid;             /* field 1 */
+    char state;            /* field 3: R S D T t I, Z zombie, X dead */
+    pid_t ppid;            /* field 4 */
+    bool is_kernel_thread; /* field 9 has PF_KTHREAD: it has no memory of its own */
     bool has_waited; /* field 11 is not 0: it has waited for a child, any of which had a fault */
     uint64_t utime_ticks, stime_ticks;   /* fields 14, 15: of all threads, ended ones too */
     uint64_t cutime_ticks, cstime_ticks; /* fields 16, 17: of descendants that were waited for */
@@ -48,11 +49,26 @@ bool pw_proc_pid_next(const char **cursor, const char *end, pid_t *ret_pid);
 enum pw_proc_outcome pw_proc_children_read(int fd, void (*visit)(void *context, pid_t pid),
                                            void *context);
 
-/* What is used of /proc/PID/smaps_rollup. The file has the sums of all mappings. */
+/* Lines of /proc/PID/smaps_rollup, each the sum over all mappings. */
+enum pw_proc_rollup_part {
+    PW_ROLLUP_RSS,
+    PW_ROLLUP_PSS_ANON, /* the parts of Pss: Linux 5.3 */
+    PW_ROLLUP_PSS_FILE,
+    PW_ROLLUP_PSS_SHMEM,
+    PW_ROLLUP_SWAP_PSS,
+    PW_ROLLUP_PRIVATE_CLEAN,
+    PW_ROLLUP_PRIVATE_DIRTY,
+    PW_ROLLUP_PRIVATE_HUGETLB, /* not in Rss, nor in anything above */
+    PW_ROLLUP_SHARED_HUGETLB,
+    PW_ROLLUP_PARTS
+};
+/* What is used of /proc/PID/smaps_rollup. */
 struct pw_proc_rollup {
     uint64_t pss_bytes;       /* Pss: each page divided by the number of processes that map it */
     bool has_footprint;       /* false before Linux 5.3, which lacks the parts of Pss */
     uint64_t footprint_bytes; /* Pss_Anon + Pss_Shmem + SwapPss */
+    uint64_t part_bytes[PW_ROLLUP_PARTS];
+    bool has_part[PW_ROLLUP_PARTS]; /* the line is there */
 };
 bool pw_proc_rollup_parse(const char *text, size_t length, struct pw_proc_rollup *ret_rollup);
 enum pw_proc_outcome pw_proc_rollup_read(int fd, struct pw_proc_rollup *ret_rollup);

@@ -259,7 +259,8 @@ static void set_outfit(struct builder *builder, const struct pw_outfit *outfit,
     }
 }
 
-static void set_own(struct builder *builder, const struct pw_worker_facts *facts)
+static void set_own(struct builder *builder, const struct pw_plan *plan,
+                    const struct pw_worker_facts *facts)
 {
     static const struct {
         const char *name, *value;
@@ -270,6 +271,9 @@ static void set_own(struct builder *builder, const struct pw_worker_facts *facts
         {"PERFWRAP_RUN_DIR", "{run_dir}", true},
         {"PERFWRAP_WORKER_DIR", "{worker_dir}", false},
     };
+    unset(builder, "PERFWRAP_MARK_FD");
+    if (facts->worker_id > 0 && plan->marks && pw_marks_has(plan->marks, PW_MARK_FD3))
+        set(builder, "PERFWRAP_MARK_FD", "3");
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
         unset(builder, own[i].name);
         if (facts->worker_id > 0 || own[i].of_hooks)
@@ -287,7 +291,7 @@ char **pw_environment_new(const struct pw_plan *plan, const struct pw_worker_fac
             set_reporting(&builder, plan, facts);
         set_outfit(&builder, plan->outfit, facts);
     }
-    set_own(&builder, facts);
+    set_own(&builder, plan, facts);
     if (!builder.failed)
         return builder.items;
     pw_environment_free(builder.items);

@@ -13,6 +13,7 @@
  *      PERFWRAP_WORKER_ID   from 1; not set for hooks
  *      PERFWRAP_RUN_DIR     the run's output folder, absolute
  *      PERFWRAP_WORKER_DIR  the worker's private working folder; not set for hooks
+ *      PERFWRAP_MARK_FD     3, for workers, if a mark is to be told there (--mark NAME=fd3)
  *
  * Sources: OpenTelemetry specification, "Environment Variable Specification", "OpenTelemetry
  * Protocol Exporter" and "Environment Variables as Context Propagation Carriers"; W3C Trace

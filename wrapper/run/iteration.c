@@ -12,6 +12,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "wrapper/run/environment.h"
+#include "wrapper/run/mark_board.h"
 #include "wrapper/run/outfit.h"
 #include "wrapper/run/signals.h"
 
@@ -32,6 +33,8 @@ static void crew_done(const struct pw_stage *stage, struct crew *crew)
 {
     for (size_t i = 0; i < crew->count; i++) {
         pw_worker_done(&crew->workers[i]);
+        if (crew->specs[i].watch) /* it may not have been started */
+            pw_mark_board_end(crew->specs[i].watch);
         if (crew->berths[i].dir)
             pw_outfit_take_secrets(stage->plan->outfit, &crew->berths[i].facts);
         pw_environment_free((char **)crew->specs[i].environment);
@@ -59,7 +62,7 @@ static int crew_init(struct crew *crew, size_t count, struct pw_err *err)
         crew->workers[i].id = (unsigned)i + 1;
         crew->berths[i].input_fd = -1;
         crew->workers[i].control_fd = -1;
-        crew->workers[i].out = crew->workers[i].err = PW_TAIL_INIT;
+        crew->workers[i].out = crew->workers[i].err = crew->workers[i].told = PW_TAIL_INIT;
     }
     return 0;
 }
@@ -119,13 +122,19 @@ static int prepare_worker(const struct pw_stage *stage, struct crew *crew, size_
                                             .worker_id = (unsigned)index + 1,
                                             .run_dir = stage->run->run_dir,
                                             .worker_dir = berth->dir};
-    if (pw_reporter_open(stage->reporting, &berth->reporter, &berth->facts, err) ||
+    struct pw_mark_watch *watch = stage->board ? &stage->board->watches[index] : NULL;
+    if (pw_reporter_open(stage->reporting, &berth->reporter, &berth->facts, watch, err) ||
         pw_outfit_give(stage->plan->outfit, &berth->facts, err))
         return -1;
     spec->argv = stage->plan->argv;
     spec->environment = pw_environment_new(stage->plan, &berth->facts, err);
     if (!spec->environment || open_input(stage, berth, err))
         return -1;
+    if (stage->board) {
+        if (pw_mark_board_prepare(stage->board, index, &berth->facts, err))
+            return -1;
+        spec->watch = watch;
+    }
     spec->stdin_fd = berth->input_fd;
     spec->go = go_order(stage);
     choose_output(stage, spec);
@@ -207,7 +216,11 @@ static int run_crew(const struct pw_stage *stage, struct crew *crew, unsigned nu
         fifo &= crew->workers[i].fifo;
     }
     stage->run->observer.exit_clock = fifo ? "fifo" : "normal";
-    if (take_reports(stage, crew, iteration, err) || pw_iteration_fold(iteration, err))
+    if (take_reports(stage, crew, iteration, err))
+        return -1;
+    for (size_t i = 0; i < crew->count; i++)
+        pw_worker_record_marks(&crew->workers[i], &iteration->workers[i]);
+    if (pw_iteration_fold(iteration, err))
         return -1;
     warn_survivors(stage, crew);
     tell_failures(stage, crew, iteration);
@@ -220,6 +233,7 @@ int pw_iteration_run(const struct pw_stage *stage, unsigned number,
     struct crew crew = {0};
     if (pw_iteration_record_init(iteration, number, stage->plan->concurrency, err))
         return -1;
+    iteration->moment_names = stage->plan->marks ? &stage->plan->marks->names : NULL;
     int result = crew_init(&crew, stage->plan->concurrency, err);
     if (result == 0)
         result = run_crew(stage, &crew, number, iteration, err);

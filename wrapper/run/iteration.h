@@ -20,6 +20,7 @@ struct pw_stage {
     struct pw_supervisor *supervisor;
     struct pw_sampler *sampler;
     const struct pw_reporting *reporting; /* how workers report */
+    struct pw_mark_board *board;          /* NULL: no marks */
     struct pw_run_record *run;            /* gets orphans, and how exits were watched */
     const char *scratch_dir; /* private; the workers' folders are made and removed below it */
     struct rlimit nofile;    /* for the workers: as perfwrap was started */

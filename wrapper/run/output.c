@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "core/clock.h"
 #include "core/file.h"
 
 enum {
@@ -13,15 +14,23 @@ enum {
     PIPE_BYTES = 256 * 1024, /* fewer wake-ups for a target that prints much */
 };
 
-int pw_tail_open(struct pw_tail *tail, int *ret_write_fd, struct pw_err *err)
+int pw_tail_open_unkept(struct pw_tail *tail, int *ret_write_fd, struct pw_err *err)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC))
         return pw_err_system(err, errno, "create output pipe");
-    PW_FD_AUTO write_fd = ends[1];
     tail->fd = ends[0];
     tail->total = 0;
     fcntl(tail->fd, F_SETFL, O_NONBLOCK);
+    *ret_write_fd = ends[1];
+    return 0;
+}
+
+int pw_tail_open(struct pw_tail *tail, int *ret_write_fd, struct pw_err *err)
+{
+    PW_FD_AUTO write_fd = -1;
+    if (pw_tail_open_unkept(tail, &write_fd, err))
+        return -1;
     fcntl(tail->fd, F_SETPIPE_SZ, PIPE_BYTES); /* a wish: users may be limited */
     tail->ring = malloc(RING_BYTES);
     if (!tail->ring) {
@@ -41,6 +50,10 @@ void pw_tail_done(struct pw_tail *tail)
 
 static void keep(struct pw_tail *tail, const char *bytes, size_t count)
 {
+    if (!tail->ring) {
+        tail->total += count;
+        return;
+    }
     if (count > RING_BYTES) {
         tail->total += count - RING_BYTES;
         bytes += count - RING_BYTES;
@@ -62,6 +75,9 @@ bool pw_tail_drain(struct pw_tail *tail, size_t limit)
             continue;
         if (got < 0 && errno == EAGAIN)
             return true;
+        if (tail->watch)
+            pw_mark_watch_hear(tail->watch, tail->source, buffer, got > 0 ? (size_t)got : 0,
+                               pw_clock_now_ns());
         if (got <= 0) {
             pw_fd_done(&tail->fd);
             return false;

@@ -13,16 +13,21 @@
 #include <stdint.h>
 #include "core/err.h"
 #include "core/limits.h"
+#include "wrapper/run/mark_watch.h"
 
 struct pw_tail {
-    int fd;         /* read end, non-blocking; -1: closed, or never opened */
-    uint64_t total; /* bytes read */
-    char *ring;     /* allocated with the pipe; NULL: output is not kept */
+    int fd;                      /* read end, non-blocking; -1: closed, or never opened */
+    uint64_t total;              /* bytes read */
+    char *ring;                  /* allocated with the pipe; NULL: output is not kept */
+    struct pw_mark_watch *watch; /* hears what is read, as `source`; NULL: nobody does. Borrowed */
+    enum pw_mark_source source;
 };
 #define PW_TAIL_INIT ((struct pw_tail){.fd = -1})
 
 /* Makes the pipe; *ret_write_fd is its other end, close-on-exec. */
 int pw_tail_open(struct pw_tail *tail, int *ret_write_fd, struct pw_err *err);
+/* The same for what is heard only: nothing is kept. */
+int pw_tail_open_unkept(struct pw_tail *tail, int *ret_write_fd, struct pw_err *err);
 void pw_tail_done(struct pw_tail *tail);
 /* Reads what is there, at most `limit` bytes. False when the pipe has ended or is closed (then the
  * descriptor is closed), true if more may come. */

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include "collector/classify.h"
 #include "core/err.h"
+#include "wrapper/run/marks.h"
 
 enum pw_otlp_mode {
     PW_OTLP_AUTO,      /* workers report to perfwrap */
@@ -60,6 +61,7 @@ struct pw_plan {
     const char *collector_listen; /* as for pw_collector_start(); NULL: loopback, any port */
     size_t otlp_body_limit;       /* bytes */
     struct pw_classifier_spec classifier;
+    const struct pw_marks *marks;   /* NULL: none */
     const struct pw_outfit *outfit; /* variables and files for each worker; NULL: none */
     json_t *profile; /* every option that changes the measurement, under its name; borrowed */
 };

@@ -73,9 +73,32 @@ void pw_reporting_close(struct pw_reporting *reporting, struct pw_run_record *ru
     reporting->classifier = NULL;
 }
 
-int pw_reporter_open(const struct pw_reporting *reporting, struct pw_reporter *reporter,
-                     struct pw_worker_facts *facts, struct pw_err *err)
+static void on_awaited(void *watch, size_t mark, int64_t received_at_ns)
 {
+    pw_mark_watch_see(watch, mark, received_at_ns);
+}
+
+/* The marks that come over OTLP, each with its number as its id. */
+static size_t list_awaited(const struct pw_marks *marks,
+                           struct pw_awaited ret_awaited[PW_LIMIT_MOMENTS])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < marks->names.count; i++) {
+        const struct pw_mark *mark = &marks->items[i];
+        if (mark->source != PW_MARK_OTLP_SPAN && mark->source != PW_MARK_OTLP_LOG)
+            continue;
+        ret_awaited[count++] = (struct pw_awaited){.id = i,
+                                                   .is_log = mark->source == PW_MARK_OTLP_LOG,
+                                                   .span_name = mark->text,
+                                                   .log_pattern = mark->pattern};
+    }
+    return count;
+}
+
+int pw_reporter_open(const struct pw_reporting *reporting, struct pw_reporter *reporter,
+                     struct pw_worker_facts *facts, struct pw_mark_watch *watch, struct pw_err *err)
+{
+    struct pw_awaited awaited[PW_LIMIT_MOMENTS];
     uint8_t trace_id[16], span_id[8];
     struct timespec now;
     *reporter = (struct pw_reporter){0};
@@ -93,11 +116,16 @@ int pw_reporter_open(const struct pw_reporting *reporting, struct pw_reporter *r
     if (!reporting->collector)
         return 0;
     clock_gettime(CLOCK_REALTIME, &now);
+    const bool awaits = watch && reporting->plan->marks;
     const struct pw_endpoint_options options = {
         .since_unix_ns = now.tv_sec * PW_NS_PER_SEC + now.tv_nsec - CLOCK_SLACK_NS,
         .trace_id = trace_id,
         .iteration = facts->iteration,
         .worker_id = facts->worker_id,
+        .awaited = awaited,
+        .awaited_count = awaits ? list_awaited(reporting->plan->marks, awaited) : 0,
+        .awaited_came = on_awaited,
+        .awaited_context = watch,
     };
     if (pw_endpoint_open(reporting->collector, &options, &reporter->endpoint, err))
         return -1;

@@ -15,6 +15,7 @@
 #include "core/err.h"
 #include "core/record.h"
 #include "wrapper/run/environment.h"
+#include "wrapper/run/mark_watch.h"
 #include "wrapper/run/plan.h"
 
 enum { PW_UUID_TEXT = 37, PW_TRACE_ID_TEXT = 33, PW_SPAN_ID_TEXT = 17, PW_BEARER_TEXT = 33 };
@@ -40,9 +41,11 @@ int pw_reporting_open(struct pw_reporting *reporting, const struct pw_plan *plan
 void pw_reporting_close(struct pw_reporting *reporting, struct pw_run_record *run);
 
 /* Opens the worker's endpoint and fills the parts of `facts` that tell it where to report; they
- * point into `reporting` and `reporter`. */
+ * point into `reporting` and `reporter`. `watch` is told of the plan's marks that come over OTLP,
+ * on the collector's thread, and must live as long as the collector; NULL: nobody is told. */
 int pw_reporter_open(const struct pw_reporting *reporting, struct pw_reporter *reporter,
-                     struct pw_worker_facts *facts, struct pw_err *err);
+                     struct pw_worker_facts *facts, struct pw_mark_watch *watch,
+                     struct pw_err *err);
 /* After the end of all workers: waits for what is under way, closes the endpoints, and moves what
  * each received into its record. */
 int pw_reporting_take(const struct pw_reporting *reporting, struct pw_reporter *const *reporters,

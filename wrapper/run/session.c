@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "core/file.h"
 #include "core/stats.h"
 #include "wrapper/run/iteration.h"
+#include "wrapper/run/mark_board.h"
 #include "wrapper/run/run_dir.h"
 #include "wrapper/run/scratch.h"
 
@@ -54,6 +56,7 @@ static void session_free(struct pw_session *session)
     pw_reporting_close(&session->reporting, stage->run);
     pw_sampler_free(stage->sampler);
     pw_supervisor_free(stage->supervisor);
+    pw_mark_board_free(stage->board);
     pw_fd_done(&stage->output_fd);
     pw_fd_done(&stage->null_fd);
     restore_descriptor_limit();
@@ -95,7 +98,8 @@ static int session_init(struct pw_session *session, struct pw_err *err)
     if (pw_scratch_open(&session->scratch, err) || open_files(stage, err) ||
         pw_supervisor_new(stage->events, &stage->supervisor, err) ||
         pw_sampler_new(plan, &stage->sampler, err) ||
-        pw_reporting_open(&session->reporting, plan, err))
+        pw_reporting_open(&session->reporting, plan, err) ||
+        (plan->marks && pw_mark_board_new(plan->marks, plan->concurrency, &stage->board, err)))
         return -1;
     stage->reporting = &session->reporting;
     stage->scratch_dir = session->scratch.path;
@@ -359,6 +363,25 @@ static void take_observer(const struct pw_session *session)
     *observer = measured;
 }
 
+/* What the marks themselves tell: of all workers, warm-up included. */
+static void warn_of_marks(const struct pw_session *session)
+{
+    struct pw_mark_board *board = session->stage.board;
+    struct pw_run_record *run = session->stage.run;
+    if (!board)
+        return;
+    pw_mark_board_sum(board);
+    if (board->unknown > 0)
+        pw_run_record_warn(
+            run, "unknown_marks", "write `PW NAME`, with a NAME that --mark NAME=fd3 gives", NULL,
+            "%" PRIu64 " lines that workers wrote to descriptor 3 name no mark", board->unknown);
+    if (board->gave_up > 0)
+        pw_run_record_warn(
+            run, "slow_mark_pattern", "make the regular expression simpler: no nested repeats",
+            NULL, "matching the output of %" PRIu64 " workers took so long that it was given up",
+            board->gave_up);
+}
+
 /* The end of a session that was opened: why it stopped, and --cleanup. */
 static int finish(const struct pw_session *session, struct pw_err *err)
 {
@@ -369,6 +392,7 @@ static int finish(const struct pw_session *session, struct pw_err *err)
         stop(run, PW_STOP_INTERRUPTED, "interrupted by signal %d (%s)", run->interrupted_by,
              strsignal(run->interrupted_by));
     take_observer(session);
+    warn_of_marks(session);
     if (pw_supervisor_is_forced(stage->supervisor))
         return 0;
     pw_supervisor_forgive(stage->supervisor);

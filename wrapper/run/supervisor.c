@@ -11,6 +11,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "wrapper/run/kin.h"
+#include "wrapper/run/mark_board.h"
 #include "wrapper/run/signals.h"
 
 enum {
@@ -27,8 +28,9 @@ enum {
 enum { CROWD_PER_CPU = 4 };
 
 /* What an epoll event is about: worker index and source in one number; signals have their own. */
-enum source { SOURCE_CONTROL, SOURCE_OUT, SOURCE_ERR, SOURCE_COUNT };
+enum source { SOURCE_CONTROL, SOURCE_OUT, SOURCE_ERR, SOURCE_TOLD, SOURCE_COUNT };
 #define TAG_SIGNAL UINT64_MAX
+#define TAG_MARK (UINT64_MAX - 1)
 
 struct pw_supervisor {
     const struct pw_session_events *events;
@@ -45,6 +47,7 @@ struct batch {
     size_t count;
     struct pw_sampler *sampler;
     struct pw_worker_record *records;
+    struct pw_mark_board *board; /* NULL: no marks */
     bool all_ready;
     int64_t next_start_ns; /* not before, in a crowd */
     size_t ended, failed;
@@ -149,11 +152,42 @@ void pw_supervisor_poll(struct pw_supervisor *supervisor)
     take_signals(supervisor, NULL);
 }
 
+/* Ends a worker whose mark of --until has come. */
+static void end_if_until(struct pw_worker *worker)
+{
+    bool is_alive = worker->state == PW_WORKER_GOING || worker->state == PW_WORKER_RUNNING;
+    if (!is_alive || !worker->watch || worker->until_ordered ||
+        !pw_mark_watch_is_until(worker->watch))
+        return;
+    worker->until_ordered = true;
+    pw_worker_order(worker, PW_ORDER_END);
+}
+
 static void drain(struct pw_worker *worker, struct pw_tail *tail)
 {
     int64_t began = pw_clock_now_ns();
     pw_tail_drain(tail, DRAIN_AT_ONCE); /* a pipe that is closed leaves the epoll set */
     worker->communicate_ns += pw_clock_now_ns() - began;
+    end_if_until(worker);
+}
+
+/* Marks that another thread has seen. */
+static void take_marks(const struct batch *batch)
+{
+    pw_mark_board_woken(batch->board);
+    for (size_t i = 0; i < batch->count; i++)
+        end_if_until(&batch->workers[i]);
+}
+
+/* What the worker wrote before its end is still to be read; what comes later is not its own. */
+static void end_marks(struct pw_worker *worker)
+{
+    if (!worker->watch)
+        return;
+    drain(worker, &worker->out);
+    drain(worker, &worker->err);
+    drain(worker, &worker->told);
+    pw_mark_board_end(worker->watch);
 }
 
 /* The consequences of a report: the sampler follows, and the batch counts. */
@@ -163,6 +197,10 @@ static int state_changed(struct batch *batch, size_t index, enum pw_worker_state
     struct pw_worker *worker = &batch->workers[index];
     if (worker->state == before)
         return 0;
+    if (worker->state == PW_WORKER_RUNNING && worker->watch)
+        pw_mark_board_begin(worker->watch, worker->started.started.spawned_at_ns);
+    if (before == PW_WORKER_RUNNING)
+        end_marks(worker);
     if (worker->state == PW_WORKER_RUNNING && batch->sampler &&
         pw_sampler_add(batch->sampler, (unsigned)index, worker->warden_pid,
                        worker->started.started.pid, worker->started.started.spawned_at_ns, err))
@@ -254,13 +292,19 @@ static int handle_events(struct batch *batch, const struct epoll_event *events, 
             take_signals(supervisor, batch);
             continue;
         }
+        if (tag == TAG_MARK) {
+            take_marks(batch);
+            continue;
+        }
         size_t index = tag / SOURCE_COUNT;
         struct pw_worker *worker = &batch->workers[index];
         enum source source = (enum source)(tag % SOURCE_COUNT);
         if (source == SOURCE_CONTROL && take_reports(batch, index, err))
             return -1;
         if (source != SOURCE_CONTROL)
-            drain(worker, source == SOURCE_OUT ? &worker->out : &worker->err);
+            drain(worker, source == SOURCE_OUT   ? &worker->out
+                          : source == SOURCE_ERR ? &worker->err
+                                                 : &worker->told);
     }
     return 0;
 }
@@ -307,10 +351,11 @@ static int start_wardens(struct batch *batch, const struct pw_worker_spec *specs
         if (pw_worker_start(worker, supervisor->warden_fd, &specs[i], err) ||
             watch(supervisor, worker->control_fd, tag + SOURCE_CONTROL, err) ||
             watch(supervisor, worker->out.fd, tag + SOURCE_OUT, err) ||
-            watch(supervisor, worker->err.fd, tag + SOURCE_ERR, err))
+            watch(supervisor, worker->err.fd, tag + SOURCE_ERR, err) ||
+            watch(supervisor, worker->told.fd, tag + SOURCE_TOLD, err))
             return -1;
     }
-    return 0;
+    return batch->board ? watch(supervisor, batch->board->wake_fd, TAG_MARK, err) : 0;
 }
 
 /* Ends the trees of lost wardens: they have become perfwrap's own, for it is a subreaper too.
@@ -360,7 +405,8 @@ int pw_supervisor_run(struct pw_supervisor *supervisor, struct pw_worker *worker
                           .workers = workers,
                           .count = count,
                           .sampler = sampler,
-                          .records = records};
+                          .records = records,
+                          .board = specs[0].watch ? specs[0].watch->board : NULL};
     ssize_t adopted = pw_kin_list(getpid(), batch.adopted, ADOPTED_MAX);
     batch.adopted_count = adopted > 0 ? (size_t)adopted : 0;
     int result = start_wardens(&batch, specs, err);
@@ -372,10 +418,14 @@ int pw_supervisor_run(struct pw_supervisor *supervisor, struct pw_worker *worker
     for (size_t i = 0; i < count; i++) {
         drain(&workers[i], &workers[i].out);
         drain(&workers[i], &workers[i].err);
+        if (workers[i].watch)
+            pw_mark_board_end(workers[i].watch);
         lost |= workers[i].lost && !workers[i].go.keep_orphans;
         if (sampler && workers[i].state == PW_WORKER_RUNNING) /* given up */
             pw_sampler_take(sampler, (unsigned)i, pw_clock_now_ns(), 0, records[i].values);
     }
+    if (batch.board)
+        epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_DEL, batch.board->wake_fd, NULL);
     if (lost)
         end_adopted(&batch);
     return result;

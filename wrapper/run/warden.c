@@ -131,14 +131,14 @@ static int child_main(void *argument)
     _exit(127);
 }
 
-/* The target gets no descriptor but 0 to 2: what perfwrap happened to inherit would count as the
- * target's. */
-static void hide_descriptors(void)
+/* The target gets no descriptor from `first` on: what perfwrap happened to inherit would count as
+ * the target's. */
+static void hide_descriptors(int first)
 {
-    enum { FIRST = 3, LAST_TRIED = 4096 };
-    if (close_range(FIRST, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
+    enum { LAST_TRIED = 4096 };
+    if (close_range((unsigned)first, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
         return;
-    for (int fd = FIRST; fd < LAST_TRIED; fd++) /* before Linux 5.11 */
+    for (int fd = first; fd < LAST_TRIED; fd++) /* before Linux 5.11 */
         fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
@@ -414,11 +414,12 @@ int main(int argc, char **argv)
     static struct warden warden = {.pidfd = -1, .deadline_ns = INT64_MAX};
     if (argc < 3 || prepare(&warden, argv[1]))
         return 0; /* called off before the start */
+    const int first_hidden = warden.go.has_mark_fd ? 4 : 3;
     if (!warden.go.inherit_fds)
-        hide_descriptors();
+        hide_descriptors(first_hidden);
     if (start_target(&warden, argv + 2))
         return 0;
-    for (int fd = 0; fd <= 2; fd++)
+    for (int fd = 0; fd < first_hidden; fd++)
         close(fd); /* they are the target's: its pipes must end with its tree */
     bool survivors = false;
     while (!is_finished(&warden, &survivors))

@@ -3,7 +3,8 @@
  *
  * A warden is a tiny, statically linked program that perfwrap carries in itself (warden_image.h)
  * and starts once for each worker. Its argv, from the second on, and its environment, are the
- * target's; its descriptors 0 to 2 are the target's too; argv[1] names the control socket. It
+ * target's; its descriptors 0 to 2 are the target's too, and 3 if the order says so; argv[1] names
+ * the control socket. It
  *
  *   - is the parent of the target: what exec carries over into the target's ru_maxrss is the
  * warden's peak of some hundred KiB, whatever perfwrap itself has grown to;
@@ -41,6 +42,7 @@ struct pw_warden_order {
     /* for GO: */
     bool keep_orphans;
     bool inherit_fds;         /* the target also gets descriptors over 2 that perfwrap inherited */
+    bool has_mark_fd;         /* descriptor 3 is the target's: it tells marks there */
     bool sigpipe_ignored;     /* as perfwrap found it: restored for the target */
     uint64_t blocked_signals; /* likewise; bit S-1 for signal S */
     struct rlimit nofile;     /* likewise */

@@ -20,7 +20,22 @@
 #define MFD_EXEC 0x0010U
 #endif
 
-enum { FIRST_SPARE_FD = 3 }; /* below are the target's own */
+/* Below FIRST_SPARE_FD are the target's own. */
+enum { MARK_FD = 3, FIRST_SPARE_FD };
+
+/* Moves a descriptor out of the target's range, whatever perfwrap was started with. -1 and errno.
+ */
+static int move_up(int *fd)
+{
+    if (*fd >= FIRST_SPARE_FD)
+        return 0;
+    int moved = fcntl(*fd, F_DUPFD_CLOEXEC, FIRST_SPARE_FD);
+    if (moved < 0)
+        return -1;
+    close(*fd);
+    *fd = moved;
+    return 0;
+}
 
 static int write_all(int fd, const unsigned char *bytes, size_t size)
 {
@@ -41,7 +56,7 @@ int pw_warden_open(struct pw_err *err)
     PW_FD_AUTO fd = memfd_create(PW_WARDEN_NAME, MFD_CLOEXEC | MFD_EXEC);
     if (fd < 0 && errno == EINVAL) /* before Linux 6.3: executable by default */
         fd = memfd_create(PW_WARDEN_NAME, MFD_CLOEXEC);
-    if (fd < 0) {
+    if (fd < 0 || move_up(&fd)) {
         pw_err_system(err, errno, "create the warden's memory file");
         return pw_err_remedy(err, "allow executable memory files (sysctl vm.memfd_noexec=0), or "
                                   "raise the limit on open files (ulimit -n)");
@@ -70,14 +85,17 @@ static char **warden_argv(char *const *target, char *control)
 /* Where /proc is not mounted, posix_spawn(3) has no way to execute a descriptor. If exec fails
  * here, the closed control socket tells it. */
 static int fork_warden(int warden_fd, char **argv, char *const *environment, int control_fd,
-                       const int stdio[3], pid_t *ret_pid)
+                       const int own[FIRST_SPARE_FD], pid_t *ret_pid)
 {
     pid_t pid = fork();
     if (pid < 0)
         return errno;
     if (pid == 0) {
-        for (int fd = 0; fd < 3; fd++)
-            dup2(stdio[fd], fd);
+        for (int fd = 0; fd < FIRST_SPARE_FD; fd++)
+            if (own[fd] == fd)
+                fcntl(fd, F_SETFD, 0);
+            else if (own[fd] >= 0)
+                dup2(own[fd], fd);
         fcntl(control_fd, F_SETFD, 0);
         execveat(warden_fd, "", argv, environment, AT_EMPTY_PATH);
         _exit(127);
@@ -86,8 +104,9 @@ static int fork_warden(int warden_fd, char **argv, char *const *environment, int
     return 0;
 }
 
+/* `own`: what become the target's descriptors; the last may be -1: none. */
 static int spawn_warden(struct pw_worker *worker, int warden_fd, const struct pw_worker_spec *spec,
-                        int control_fd, const int stdio[3], struct pw_err *err)
+                        int control_fd, const int own[FIRST_SPARE_FD], struct pw_err *err)
 {
     char path[32], control[16];
     snprintf(path, sizeof path, "/proc/self/fd/%d", warden_fd);
@@ -97,14 +116,14 @@ static int spawn_warden(struct pw_worker *worker, int warden_fd, const struct pw
         return pw_err_memory(err);
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
-    for (int fd = 0; fd < 3; fd++)
-        posix_spawn_file_actions_adddup2(&actions, stdio[fd], fd);
+    for (int fd = 0; fd < FIRST_SPARE_FD; fd++)
+        if (own[fd] >= 0)
+            posix_spawn_file_actions_adddup2(&actions, own[fd], fd);
     posix_spawn_file_actions_adddup2(&actions, control_fd, control_fd); /* clears close-on-exec */
     int sys = posix_spawn(&worker->warden_pid, path, &actions, NULL, argv, spec->environment);
     posix_spawn_file_actions_destroy(&actions);
     if (sys == ENOENT)
-        sys =
-            fork_warden(warden_fd, argv, spec->environment, control_fd, stdio, &worker->warden_pid);
+        sys = fork_warden(warden_fd, argv, spec->environment, control_fd, own, &worker->warden_pid);
     if (sys == 0)
         return 0;
     worker->warden_pid = 0;
@@ -119,25 +138,29 @@ static int spawn_warden(struct pw_worker *worker, int warden_fd, const struct pw
     return -1;
 }
 
-/* Both ends above the target's own descriptors, whatever perfwrap was started with. */
 static int open_control(int ends[2], struct pw_err *err)
 {
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
         return pw_err_system(err, errno, "create the control socket");
-    for (int i = 0; i < 2; i++) {
-        if (ends[i] >= FIRST_SPARE_FD)
-            continue;
-        int moved = fcntl(ends[i], F_DUPFD_CLOEXEC, FIRST_SPARE_FD);
+    if (move_up(&ends[0]) || move_up(&ends[1])) {
         int sys = errno;
-        if (moved < 0) {
-            close(ends[0]);
-            close(ends[1]);
-            return pw_err_system(err, sys, "create the control socket");
-        }
-        close(ends[i]);
-        ends[i] = moved;
+        close(ends[0]);
+        close(ends[1]);
+        return pw_err_system(err, sys, "create the control socket");
     }
     return 0;
+}
+
+/* Opens a pipe for what the worker writes to a descriptor, unless the spec has one for it. */
+static int open_tail(struct pw_worker *worker, struct pw_tail *tail, enum pw_mark_source source,
+                     int *ret_fd, struct pw_err *err)
+{
+    if (worker->watch && pw_marks_has(worker->watch->marks, source))
+        tail->watch = worker->watch;
+    tail->source = source;
+    if (source == PW_MARK_FD3)
+        return tail->watch ? pw_tail_open_unkept(tail, ret_fd, err) : 0;
+    return pw_tail_open(tail, ret_fd, err);
 }
 
 static int too_few_descriptors(struct pw_err *err)
@@ -152,25 +175,29 @@ int pw_worker_start(struct pw_worker *worker, int warden_fd, const struct pw_wor
 {
     int64_t began = pw_clock_now_ns();
     int ends[2];
-    worker->out = worker->err = PW_TAIL_INIT;
+    worker->out = worker->err = worker->told = PW_TAIL_INIT;
     worker->control_fd = -1;
     worker->go = spec->go;
+    worker->watch = spec->watch;
     PW_FD_AUTO out_fd = -1;
     PW_FD_AUTO err_fd = -1;
+    PW_FD_AUTO told_fd = -1;
     PW_FD_AUTO warden_end = -1;
     if (open_control(ends, err))
         return too_few_descriptors(err);
     worker->control_fd = ends[0];
     warden_end = ends[1];
-    if ((spec->stdout_fd < 0 && pw_tail_open(&worker->out, &out_fd, err)) ||
-        (spec->stderr_fd < 0 && pw_tail_open(&worker->err, &err_fd, err)) ||
+    if ((spec->stdout_fd < 0 && open_tail(worker, &worker->out, PW_MARK_STDOUT, &out_fd, err)) ||
+        (spec->stderr_fd < 0 && open_tail(worker, &worker->err, PW_MARK_STDERR, &err_fd, err)) ||
+        open_tail(worker, &worker->told, PW_MARK_FD3, &told_fd, err) ||
         spawn_warden(worker, warden_fd, spec, warden_end,
                      (int[]){spec->stdin_fd, spec->stdout_fd < 0 ? out_fd : spec->stdout_fd,
-                             spec->stderr_fd < 0 ? err_fd : spec->stderr_fd},
+                             spec->stderr_fd < 0 ? err_fd : spec->stderr_fd, told_fd},
                      err)) {
         pw_worker_done(worker);
         return too_few_descriptors(err);
     }
+    worker->go.has_mark_fd = told_fd >= 0;
     worker->state = PW_WORKER_WAKING;
     worker->build_ns += pw_clock_now_ns() - began;
     return 0;
@@ -247,6 +274,9 @@ bool pw_worker_read(struct pw_worker *worker)
     if (worker->control_fd < 0)
         return false;
     ssize_t got = recv(worker->control_fd, &report, sizeof report, MSG_DONTWAIT);
+    /* The warden was done before it took our last order: told once, its reports follow. */
+    if (got < 0 && errno == ECONNRESET)
+        got = recv(worker->control_fd, &report, sizeof report, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return false;
     if (got != sizeof report) {
@@ -266,6 +296,7 @@ void pw_worker_done(struct pw_worker *worker)
     worker->warden_pid = 0;
     pw_tail_done(&worker->out);
     pw_tail_done(&worker->err);
+    pw_tail_done(&worker->told);
     free(worker->orphans);
     worker->orphans = NULL;
     worker->orphan_count = 0;
@@ -387,4 +418,38 @@ void pw_worker_record(struct pw_worker *worker, struct pw_worker_record *record)
     record->values[PW_METRIC_STEP_COMMUNICATE] = pw_value_of(pw_ns_to_ms(worker->communicate_ns));
     record->values[PW_METRIC_STEP_PARSE_STATS] =
         pw_value_of(pw_ns_to_ms(pw_clock_now_ns() - began));
+}
+
+/* The mark came while the worker had the time for it: not when it was being ended at its deadline.
+ */
+static bool came_in_time(const struct pw_worker *worker, const struct pw_worker_record *record,
+                         int64_t at_ns)
+{
+    bool late = record->end == PW_END_TIMEOUT && at_ns > worker->go.timeout_ns;
+    return at_ns >= 0 && record->end != PW_END_LOST && !late;
+}
+
+void pw_worker_record_marks(const struct pw_worker *worker, struct pw_worker_record *record)
+{
+    struct pw_moments *moments = &record->moments;
+    pw_moments_init(moments);
+    if (!worker->watch)
+        return;
+    pw_mark_watch_moments(worker->watch, record->started_at_ns, record->ended_at_ns, moments);
+    const struct pw_marks *marks = worker->watch->marks;
+    if (marks->until < 0)
+        return;
+    int64_t until_ns = moments->at_ns[marks->until];
+    if (came_in_time(worker, record, until_ns)) {
+        record->end = PW_END_UNTIL;
+        record->return_code = record->signal = 0;
+        record->ended_at_ns = record->started_at_ns + until_ns;
+        record->duration_ms = pw_ns_to_ms(until_ns);
+        for (size_t i = 0; i < marks->names.count; i++)
+            if (moments->at_ns[i] > until_ns)
+                moments->at_ns[i] = -1;
+    } else if (record->end == PW_END_EXITED || record->end == PW_END_SIGNALED) {
+        record->end = PW_END_MISSED;
+        record->return_code = record->return_code ? record->return_code : 1;
+    }
 }

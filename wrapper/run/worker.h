@@ -34,6 +34,7 @@ struct pw_worker_spec {
     char *const *environment;
     int stdin_fd, stdout_fd, stderr_fd; /* -1 for the two latter: into the worker's tails */
     struct pw_warden_order go;
+    struct pw_mark_watch *watch; /* its marks; NULL: none. Borrowed until pw_worker_done() */
 };
 
 struct pw_worker {
@@ -43,9 +44,12 @@ struct pw_worker {
     int control_fd;
     struct pw_warden_order go;
     struct pw_tail out, err;
-    bool fifo;         /* its warden waits with real-time priority */
-    bool failed_start; /* the target could not be started: `failure` tells why */
-    bool lost;         /* the warden died */
+    struct pw_tail told; /* what it writes to descriptor 3, if a mark wants that */
+    struct pw_mark_watch *watch;
+    bool until_ordered; /* its tree is being ended, for the mark of --until came */
+    bool fifo;          /* its warden waits with real-time priority */
+    bool failed_start;  /* the target could not be started: `failure` tells why */
+    bool lost;          /* the warden died */
     bool survivors;
     struct pw_warden_report started, exited, failure, done; /* as reported */
     struct pw_orphan *orphans;                              /* at most PW_LIMIT_ORPHANS_LISTED */
@@ -72,6 +76,9 @@ int pw_worker_start_error(const struct pw_worker *worker, const char *command, s
 /* Turns the reports into the record: end, return code, times, and every metric of the kernel's
  * account. The sampled metrics are the sampler's. */
 void pw_worker_record(struct pw_worker *worker, struct pw_worker_record *record);
+/* Then, when nothing more is to come that could be a mark: the moments, and what --until makes of
+ * the end. If that mark came, the worker lasted until then. */
+void pw_worker_record_marks(const struct pw_worker *worker, struct pw_worker_record *record);
 /* User and system time of the target and all it waited for, in ns; 0 unless exited. */
 int64_t pw_worker_cpu_ns(const struct pw_worker *worker);
 
