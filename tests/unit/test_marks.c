@@ -192,12 +192,18 @@ static void hear(struct bench *bench, enum pw_mark_source source, const char *te
     pw_mark_watch_hear(&bench->watch, source, text, strlen(text), at_ns);
 }
 
-static void expect(const struct bench *bench, const int64_t *at_ns)
+static void expect_all(const struct bench *bench, const int64_t *at_ns, size_t count)
 {
-    for (size_t i = 0; i < bench->marks.names.count; i++) {
+    assert_int_equal(count, bench->marks.names.count);
+    for (size_t i = 0; i < count; i++) {
         assert_int_equal(atomic_load(&bench->watch.at_ns[i]), at_ns[i]);
     }
 }
+
+/* The time of each mark. */
+#define EXPECT(bench, ...)                              \
+    expect_all((bench), (const int64_t[]){__VA_ARGS__}, \
+               sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
 
 static void a_line_counts_when_its_end_is_read(void **state)
 {
@@ -206,18 +212,18 @@ static void a_line_counts_when_its_end_is_read(void **state)
     bench_init(&bench, three);
     hear(&bench, PW_MARK_STDOUT, "alp", 1);
     hear(&bench, PW_MARK_STDOUT, "ha", 2);
-    expect(&bench, (int64_t[]){0, 0, 0, 0});
+    EXPECT(&bench, 0, 0, 0, 0);
     hear(&bench, PW_MARK_STDOUT, "\nalpha\nxbetax\n", 3);
-    expect(&bench, (int64_t[]){3, 3, 0, 0});
+    EXPECT(&bench, 3, 3, 0, 0);
     hear(&bench, PW_MARK_STDOUT, "alpha\n", 4); /* the first one counts */
     hear(&bench, PW_MARK_STDERR, "alphabet\nalpha", 5);
-    expect(&bench, (int64_t[]){3, 3, 0, 0});
+    EXPECT(&bench, 3, 3, 0, 0);
     pw_mark_watch_hear(&bench.watch, PW_MARK_STDERR, NULL, 0, 6); /* the stream's end */
-    expect(&bench, (int64_t[]){3, 3, 6, 0});
+    EXPECT(&bench, 3, 3, 6, 0);
     pw_mark_watch_reset(&bench.watch);
-    expect(&bench, (int64_t[]){0, 0, 0, 0});
+    EXPECT(&bench, 0, 0, 0, 0);
     hear(&bench, PW_MARK_STDOUT, "alpha\n", 7);
-    expect(&bench, (int64_t[]){7, 0, 0, 0});
+    EXPECT(&bench, 7, 0, 0, 0);
     bench_done(&bench);
 }
 
@@ -234,9 +240,9 @@ static void pieces_make_no_difference(void **state)
             pw_mark_watch_hear(&bench.watch, PW_MARK_STDOUT, text + at,
                                size - at < piece ? size - at : piece, 10);
         }
-        expect(&bench, (int64_t[]){10, 0, 0, 0});
+        EXPECT(&bench, 10, 0, 0, 0);
         pw_mark_watch_close(&bench.watch, 11);
-        expect(&bench, (int64_t[]){10, 11, 0, 0});
+        EXPECT(&bench, 10, 11, 0, 0);
         bench_done(&bench);
     }
 }
@@ -249,17 +255,18 @@ static void long_lines_are_cut(void **state)
                                         "next=stdout:/^next$/", NULL};
     static char line[3 * LIMIT];
     memset(line, 'x', sizeof line);
-    memcpy(line, "head", 4);
-    memcpy(line + LIMIT - 2, "tail", 4); /* half of it is over the limit */
+    static const char head[] = {'h', 'e', 'a', 'd'}, tail[] = {'t', 'a', 'i', 'l'};
+    memcpy(line, head, sizeof head);
+    memcpy(line + LIMIT - 2, tail, sizeof tail); /* half of it is over the limit */
     struct bench bench;
     bench_init(&bench, texts);
     pw_mark_watch_hear(&bench.watch, PW_MARK_STDOUT, line, LIMIT, 1);
-    expect(&bench, (int64_t[]){0, 0, 0});
+    EXPECT(&bench, 0, 0, 0);
     pw_mark_watch_hear(&bench.watch, PW_MARK_STDOUT, line + LIMIT, 1, 2);
-    expect(&bench, (int64_t[]){2, 0, 0}); /* what it is cut to is known */
+    EXPECT(&bench, 2, 0, 0); /* what it is cut to is known */
     pw_mark_watch_hear(&bench.watch, PW_MARK_STDOUT, line, sizeof line, 3);
     hear(&bench, PW_MARK_STDOUT, "tail\nnext\n", 4);
-    expect(&bench, (int64_t[]){2, 0, 4});
+    EXPECT(&bench, 2, 0, 4);
     bench_done(&bench);
 }
 
@@ -270,12 +277,12 @@ static void descriptor_3_names_marks(void **state)
     struct bench bench;
     bench_init(&bench, texts);
     hear(&bench, PW_MARK_FD3, "PW out\nPW\nup\n PW up\nPWup\nPW  up\npw up\n\n", 1);
-    expect(&bench, (int64_t[]){0, 0, 0});
+    EXPECT(&bench, 0, 0, 0);
     assert_int_equal(bench.watch.unknown, 8);
     hear(&bench, PW_MARK_FD3, "PW upper and more\nPW up\r\n", 2);
-    expect(&bench, (int64_t[]){2, 2, 0});
+    EXPECT(&bench, 2, 2, 0);
     hear(&bench, PW_MARK_FD3, "PW up\nPW what\n", 3);
-    expect(&bench, (int64_t[]){2, 2, 0});
+    EXPECT(&bench, 2, 2, 0);
     assert_int_equal(bench.watch.unknown, 9);
     bench_done(&bench);
 }
@@ -327,7 +334,7 @@ static void a_slow_pattern_is_given_up(void **state)
     pw_mark_watch_reset(&bench.watch);
     assert_false(bench.watch.gave_up);
     hear(&bench, PW_MARK_STDOUT, "aaa\n", 2);
-    expect(&bench, (int64_t[]){2});
+    EXPECT(&bench, 2);
     bench_done(&bench);
 }
 

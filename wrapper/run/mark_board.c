@@ -96,29 +96,18 @@ void pw_mark_board_sum(struct pw_mark_board *board)
 static int ask_for(struct pw_mark_board *board, size_t slot, const struct pw_worker_facts *facts,
                    struct pw_err *err)
 {
-    struct pw_str expanded[PW_LIMIT_MOMENTS];
-    const char *texts[PW_LIMIT_MOMENTS] = {NULL};
-    const size_t count = board->marks->names.count;
-    bool no_memory = false;
-    for (size_t i = 0; i < count; i++) {
+    struct pw_mark_watch *watch = &board->watches[slot];
+    for (size_t i = 0; i < board->marks->names.count; i++) {
         const struct pw_mark *mark = &board->marks->items[i];
-        expanded[i] = PW_STR_INIT;
+        PW_STR_AUTO expanded = PW_STR_INIT;
         if (!is_asked(mark->source))
             continue;
-        pw_outfit_expand(mark->text, strlen(mark->text), facts, &expanded[i]);
-        texts[i] = expanded[i].text;
-        no_memory = no_memory || expanded[i].failed;
+        pw_outfit_expand(mark->text, strlen(mark->text), facts, &expanded);
+        watch->places[i] = pw_str_take(&expanded, err);
+        if (!watch->places[i])
+            return -1;
     }
-    for (size_t i = 0; i < count && !no_memory; i++) {
-        if (board->marks->items[i].source != PW_MARK_FILE)
-            continue;
-        board->watches[slot].files[i] = strdup(texts[i]);
-        no_memory = !board->watches[slot].files[i];
-    }
-    int result = no_memory ? pw_err_memory(err) : pw_ask_add(board->ask, slot, texts, err);
-    for (size_t i = 0; i < count; i++)
-        pw_str_done(&expanded[i]);
-    return result;
+    return pw_ask_add(board->ask, slot, (const char *const *)watch->places, err);
 }
 
 int pw_mark_board_prepare(struct pw_mark_board *board, size_t slot,
@@ -140,7 +129,8 @@ void pw_mark_board_begin(struct pw_mark_watch *watch, int64_t spawned_at_ns)
 static void look_for_files(struct pw_mark_watch *watch)
 {
     for (size_t i = 0; i < watch->marks->names.count; i++)
-        if (watch->files[i] && access(watch->files[i], F_OK) == 0)
+        if (watch->marks->items[i].source == PW_MARK_FILE && watch->places[i] &&
+            access(watch->places[i], F_OK) == 0)
             pw_mark_watch_see(watch, i, pw_clock_now_ns());
 }
 

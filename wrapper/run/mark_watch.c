@@ -33,7 +33,7 @@ void pw_mark_watch_done(struct pw_mark_watch *watch)
     for (int i = 0; i < PW_MARK_STREAMS; i++)
         free(watch->streams[i].line);
     for (size_t i = 0; i < PW_LIMIT_MOMENTS; i++)
-        free(watch->files[i]);
+        free(watch->places[i]);
     *watch = (struct pw_mark_watch){0};
 }
 
@@ -44,8 +44,8 @@ void pw_mark_watch_reset(struct pw_mark_watch *watch)
     for (size_t i = 0; i < watch->marks->names.count; i++) {
         enum pw_mark_source source = watch->marks->items[i].source;
         atomic_store(&watch->at_ns[i], 0);
-        free(watch->files[i]);
-        watch->files[i] = NULL;
+        free(watch->places[i]);
+        watch->places[i] = NULL;
         if ((int)source < PW_MARK_STREAMS)
             watch->streams[source].wanted++;
     }

@@ -40,8 +40,8 @@ struct pw_mark_watch {
         int64_t spent_ns; /* matching them */
     } streams[PW_MARK_STREAMS];
     _Atomic int64_t at_ns[PW_LIMIT_MOMENTS]; /* 0: has not come */
-    char *files[PW_LIMIT_MOMENTS];           /* paths of FILE marks, for a last look; owned */
-    uint64_t unknown;                        /* lines of descriptor 3 that name no mark */
+    char *places[PW_LIMIT_MOMENTS]; /* of those that are asked, as this worker has them; owned */
+    uint64_t unknown;               /* lines of descriptor 3 that name no mark */
     bool closed, gave_up;
 };
 

@@ -222,7 +222,7 @@ static int take_rest(struct pw_mark *mark, const char *rest, struct pw_err *err)
 int pw_marks_add(struct pw_marks *marks, const char *text, struct pw_err *err)
 {
     struct pw_mark mark = {0};
-    const char *rest = NULL;
+    const char *rest = "";
     size_t length = strspn(text, name_letters);
     if (check_name(marks, text, length, err))
         return -1;
