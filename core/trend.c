@@ -87,7 +87,7 @@ static void judge_normal(const struct slopes *slopes, double deviation, double t
     double z = deviation > 0 ? fmax(0, fabs(slopes->s) - 1) / deviation : 0;
     trend->p = fmin(1, 2 * pw_normal_cdf(-z));
     double k = floor(((double)slopes->count + 1 + pw_normal_quantile(tail) * deviation) / 2);
-    if (k >= 1 && 2 * k <= (double)slopes->count) {
+    if (k >= 1 && 2 * k <= (double)slopes->count + 1) {
         trend->slope_ci.low = slopes->sorted[(size_t)k - 1];
         trend->slope_ci.high = slopes->sorted[slopes->count - (size_t)k];
     }
