@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/file.h"
+#include "core/stats.h"
 
 /* Upper 3 % points of sqrt(n) * dip of n normal values, from 10^6 samples each (from n = 200:
  * 300000 down to 10000). */
@@ -33,13 +34,6 @@ struct dip {
     double *minorant, *majorant; /* at each value */
     size_t *knots;
 };
-
-static int compare(const void *left, const void *right)
-{
-    double a = *(const double *)left;
-    double b = *(const double *)right;
-    return (a > b) - (a < b);
-}
 
 /* The hull of the points (x[i], i + offset), low <= i <= high: from below (side 1) or above (side
  * -1). Its height at each x[i] goes to `height`. */
@@ -174,7 +168,7 @@ int pw_dip_of(const double *values, size_t n, double *ret_dip, struct pw_err *er
         return pw_err_memory(err);
     }
     memcpy(room, values, n * sizeof(*room));
-    qsort(room, n, sizeof(*room), compare);
+    pw_stats_sort(room, n);
     struct dip dip = {room, room + n, room + 2 * n, knots};
     *ret_dip = separate(room, n) ? dip_of(&dip, n) : 0;
     return 0;

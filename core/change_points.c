@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/file.h"
+#include "core/stats.h"
 
 enum {
     LEAST = PW_CHANGE_POINTS_LEAST,
@@ -43,17 +44,10 @@ struct split {
     double statistic;
 };
 
-static int compare(const void *left, const void *right)
-{
-    double a = *(const double *)left;
-    double b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
 static double median_of(const double *values, size_t n, double *scratch)
 {
     memcpy(scratch, values, n * sizeof(*scratch));
-    qsort(scratch, n, sizeof(*scratch), compare);
+    pw_stats_sort(scratch, n);
     return scratch[(n - 1) / 2] / 2 + scratch[n / 2] / 2;
 }
 
@@ -171,7 +165,7 @@ static struct split best_split(const struct search *search, size_t n)
 static bool load(struct search *search, const double *values, size_t n)
 {
     memcpy(search->sorted, values, n * sizeof(*values));
-    qsort(search->sorted, n, sizeof(*values), compare);
+    pw_stats_sort(search->sorted, n);
     double origin = search->sorted[n / 2];
     double scale = fmax(search->sorted[n - 1] - origin, origin - search->sorted[0]);
     if (!(scale > 0)) {
@@ -191,7 +185,7 @@ static bool load(struct search *search, const double *values, size_t n)
     for (size_t i = 0; i < n; i++) {
         search->values[i] = (values[i] - origin) / scale;
         const double *found =
-            bsearch(&search->values[i], search->sorted, n, sizeof(double), compare);
+            bsearch(&search->values[i], search->sorted, n, sizeof(double), pw_stats_compare);
         search->rank[i] = found ? (size_t)(found - search->sorted) : 0;
     }
     return true;

@@ -6,14 +6,21 @@
 #include "core/file.h"
 #include "core/limits.h"
 
-static int compare(const void *left, const void *right)
+int pw_stats_compare(const void *left, const void *right)
 {
     double a = *(const double *)left;
     double b = *(const double *)right;
     return (a > b) - (a < b);
 }
 
-static double *sorted_copy(const double *values, size_t n, struct pw_err *err)
+void pw_stats_sort(double *values, size_t n)
+{
+    if (n > 0) { /* qsort(3) may not be given NULL */
+        qsort(values, n, sizeof(*values), pw_stats_compare);
+    }
+}
+
+double *pw_stats_sorted_copy(const double *values, size_t n, struct pw_err *err)
 {
     double *copy = calloc(n, sizeof(*copy));
     if (!copy) {
@@ -21,7 +28,7 @@ static double *sorted_copy(const double *values, size_t n, struct pw_err *err)
         return NULL;
     }
     memcpy(copy, values, n * sizeof(*copy));
-    qsort(copy, n, sizeof(*copy), compare);
+    pw_stats_sort(copy, n);
     return copy;
 }
 
@@ -96,7 +103,7 @@ static void bootstrap_median(const double *sorted, size_t n, struct pw_stats *st
     for (size_t i = 0; i < PW_LIMIT_BOOTSTRAP_RESAMPLES; i++) {
         medians[i] = resampled_median(sorted, n, &state);
     }
-    qsort(medians, PW_LIMIT_BOOTSTRAP_RESAMPLES, sizeof(medians[0]), compare);
+    pw_stats_sort(medians, PW_LIMIT_BOOTSTRAP_RESAMPLES);
     stats->p50_ci95_low =
         pw_value_of(pw_stats_percentile_sorted(medians, PW_LIMIT_BOOTSTRAP_RESAMPLES, 0.025));
     stats->p50_ci95_high =
@@ -109,7 +116,7 @@ static double absolute_deviation(double *sorted, size_t n, double median)
     for (size_t i = 0; i < n; i++) {
         sorted[i] = fabs(sorted[i] - median);
     }
-    qsort(sorted, n, sizeof(*sorted), compare);
+    pw_stats_sort(sorted, n);
     return pw_stats_percentile_sorted(sorted, n, 0.5);
 }
 
@@ -121,7 +128,7 @@ int pw_stats_describe(const double *values, size_t n, bool with_interval,
         *ret_stats = stats;
         return 0;
     }
-    PW_FREE_AUTO double *sorted = sorted_copy(values, n, err);
+    PW_FREE_AUTO double *sorted = pw_stats_sorted_copy(values, n, err);
     if (!sorted) {
         return -1;
     }
@@ -159,7 +166,7 @@ int pw_stats_count_outliers(const double *values, size_t n, size_t *ret_outliers
     size_t low = 0;
     size_t high = 0;
     if (n >= 4) {
-        PW_FREE_AUTO double *sorted = sorted_copy(values, n, err);
+        PW_FREE_AUTO double *sorted = pw_stats_sorted_copy(values, n, err);
         if (!sorted) {
             return -1;
         }

@@ -22,6 +22,12 @@ struct pw_stats {
     struct pw_value p50_ci95_low, p50_ci95_high; /* absent for n < 2, or unless asked for */
 };
 
+/* Order of doubles for qsort(3) and bsearch(3), and the two jobs that everybody has: ascending, in
+ * place or as a copy (n > 0; free() it; NULL and err if memory runs out). */
+int pw_stats_compare(const void *left, const void *right);
+void pw_stats_sort(double *values, size_t n);
+double *pw_stats_sorted_copy(const double *values, size_t n, struct pw_err *err);
+
 /* Percentile of an ascending sample, 0 <= p <= 1: linear between closest ranks, position p*(n-1)
  * (Hyndman and Fan 1996, type 7). n >= 1. */
 double pw_stats_percentile_sorted(const double *sorted, size_t n, double p);

@@ -6,16 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/file.h"
+#include "core/stats.h"
 
 /* A probability that equals its limit but for rounding keeps it. */
 static const double SLACK = 1 + 1e-12;
-
-static int compare(const void *left, const void *right)
-{
-    double a = *(const double *)left;
-    double b = *(const double *)right;
-    return (a > b) - (a < b);
-}
 
 static double median(const double *sorted, size_t n)
 {
@@ -93,7 +87,7 @@ static void judge_normal(const struct slopes *slopes, double deviation, double t
     double z = deviation > 0 ? fmax(0, fabs(slopes->s) - 1) / deviation : 0;
     trend->p = fmin(1, 2 * pw_normal_cdf(-z));
     double k = floor(((double)slopes->count + 1 + pw_normal_quantile(tail) * deviation) / 2);
-    if (k >= 1 && 2 * k <= (double)slopes->count) {
+    if (k >= 1 && 2 * k <= (double)slopes->count + 1) {
         trend->slope_ci.low = slopes->sorted[(size_t)k - 1];
         trend->slope_ci.high = slopes->sorted[slopes->count - (size_t)k];
     }
@@ -116,7 +110,7 @@ static double *make_slopes(const double *values, size_t n, struct slopes *slopes
             list[count++] = (values[j] - values[i]) / (double)(j - i) + 0.0; /* no -0 */
         }
     }
-    qsort(list, count, sizeof(*list), compare);
+    pw_stats_sort(list, count);
     slopes->sorted = list;
     return list;
 }
@@ -126,7 +120,7 @@ static int judge(const double *values, size_t n, const struct slopes *slopes, do
                  double *scratch, struct pw_trend *trend, struct pw_err *err)
 {
     memcpy(scratch, values, n * sizeof(*scratch));
-    qsort(scratch, n, sizeof(*scratch), compare);
+    pw_stats_sort(scratch, n);
     double ties = tie_term(scratch, n);
     double tail = (1 - confidence) / 2 * SLACK;
     if (n <= PW_TREND_EXACT_MAX && !(ties > 0)) {
@@ -175,7 +169,7 @@ static int trend_of_blocks(const double *values, size_t n, double confidence,
     }
     for (size_t block = 0; block < blocks; block++) {
         memcpy(scratch, values + block * length, length * sizeof(*scratch));
-        qsort(scratch, length, sizeof(*scratch), compare);
+        pw_stats_sort(scratch, length);
         medians[block] = median(scratch, length);
     }
     if (trend_of(medians, blocks, confidence, trend, err) != 0) {

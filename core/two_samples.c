@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/file.h"
+#include "core/stats.h"
 
 /* A probability that equals its limit but for rounding keeps it. */
 static const double SLACK = 1 + 1e-12;
@@ -20,13 +21,6 @@ struct ranks {
     double tie_term; /* sum over groups of t equal values of t³ - t */
 };
 
-static int compare(const void *left, const void *right)
-{
-    double a = *(const double *)left;
-    double b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
 static double *sorted_copy(const double *values, size_t n, struct pw_err *err)
 {
     if (n == 0) {
@@ -39,14 +33,7 @@ static double *sorted_copy(const double *values, size_t n, struct pw_err *err)
             return NULL;
         }
     }
-    double *copy = calloc(n, sizeof(*copy));
-    if (!copy) {
-        pw_err_memory(err);
-        return NULL;
-    }
-    memcpy(copy, values, n * sizeof(*copy));
-    qsort(copy, n, sizeof(*copy), compare);
-    return copy;
+    return pw_stats_sorted_copy(values, n, err);
 }
 
 static double median(const double *sorted, size_t n)

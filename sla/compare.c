@@ -230,7 +230,9 @@ static int note_row(struct pw_comparison_row *row, size_t family, double alpha, 
         pw_str_addf(&note, "too few values to tell: %zu and %zu, it takes %zu of each", result->n_a,
                     result->n_b, needed);
     }
-    if (result->bimodal_a || result->bimodal_b) {
+    /* Two groups nearer than the floor are rounding, such as of CPU times to ticks. */
+    bool grouped = result->bimodal_a || result->bimodal_b;
+    if (grouped && row->verdict != PW_COMPARISON_SAME) {
         pw_str_addf(&note,
                     "%sthe values of %s fall into two groups: one shift does not describe them",
                     note.length > 0 ? "; " : "",

@@ -57,12 +57,6 @@ double pw_compare_concurrency(const struct pw_compare_input *input)
     return most;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* The median duration of an iteration's successful workers; false if there are none. */
 static bool median_of_workers(const json_t *workers, double *scratch, double *ret_median)
 {
@@ -80,7 +74,7 @@ static bool median_of_workers(const json_t *workers, double *scratch, double *re
     if (count == 0) {
         return false;
     }
-    qsort(scratch, count, sizeof *scratch, by_value);
+    pw_stats_sort(scratch, count);
     *ret_median = pw_stats_percentile_sorted(scratch, count, 0.5);
     return true;
 }

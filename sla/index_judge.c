@@ -79,17 +79,6 @@ static void series_add(struct series *series, size_t run, double value)
     }
 }
 
-static int compare_doubles(const void *left, const void *right)
-{
-    double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
-static void sort(double *values, size_t n)
-{
-    qsort(values, n, sizeof *values, compare_doubles);
-}
-
 static double mean_of(const double *values, size_t n)
 {
     double sum = 0;
@@ -105,14 +94,14 @@ static void stand(struct series *series, size_t n, double current,
 {
     double deviation = 0;
     memcpy(series->sorted, series->values, n * sizeof(double));
-    sort(series->sorted, n);
+    pw_stats_sort(series->sorted, n);
     double median = pw_stats_percentile_sorted(series->sorted, n, 0.5);
     for (size_t i = 0; i < n; i++) {
         series->scratch[i] = fabs(series->values[i] - median);
         deviation += series->scratch[i];
     }
     double mean_deviation = deviation / (double)n;
-    sort(series->scratch, n);
+    pw_stats_sort(series->scratch, n);
     double mad = pw_stats_percentile_sorted(series->scratch, n, 0.5);
     ret_standing->n = n;
     ret_standing->median = pw_value_of(median);

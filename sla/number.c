@@ -116,13 +116,6 @@ static void set_unit(struct finder *finder, const char *text)
 
 /* Metrics. */
 
-static int by_size(const void *left, const void *right)
-{
-    double a = *(const double *)left;
-    double b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
 static int find_sample(struct finder *finder)
 {
     struct pw_number *number = finder->number;
@@ -136,7 +129,7 @@ static int find_sample(struct finder *finder)
         return -1;
     }
     if (number->sample_count > 0) {
-        qsort(number->sample, number->sample_count, sizeof(*number->sample), by_size);
+        pw_stats_sort(number->sample, number->sample_count);
     }
     return 0;
 }

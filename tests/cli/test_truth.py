@@ -146,10 +146,14 @@ class Processes(Truth):
 
 
 class Cpu(Truth):
-    def assert_cpu(self, worker, truth=0.2):
-        used = worker["user_cpu_sec"] + worker["system_cpu_sec"]
-        self.assert_within(truth, used, truth + 0.020, "CPU seconds")
-        self.assertAlmostEqual(used / worker["duration_ms"] * 1e5, worker["cpu_pct"], delta=0.5)
+    def assert_cpu(self, workers, truth=0.2):
+        """Never less than the target burned. More is its start and end, and what a host takes from a
+        virtual machine meanwhile, which the guest's kernel counts as the target's: the least of
+        several has little of that."""
+        used = [worker["user_cpu_sec"] + worker["system_cpu_sec"] for worker in workers]
+        self.assert_within(truth, min(used), truth + 0.020, "CPU seconds")
+        for worker, seconds in zip(workers, used):
+            self.assertAlmostEqual(seconds / worker["duration_ms"] * 1e5, worker["cpu_pct"], delta=0.5)
 
     def assert_sampled(self, worker, most):
         """Never more than there was, and as much as over the whole life, but for late samples."""
@@ -160,9 +164,10 @@ class Cpu(Truth):
     def test_200_ms(self):
         for where in ("self", "child", "grandchild", "threads"):
             with self.subTest(where=where):
-                worker, = self.measure(target("burn_cpu"), 200, where)
-                self.assert_cpu(worker)
-                self.assert_sampled(worker, 2 * ONE_CORE if where == "threads" else ONE_CORE)
+                workers = self.measure(target("burn_cpu"), 200, where, iterations=3)
+                self.assert_cpu(workers)
+                for worker in workers:
+                    self.assert_sampled(worker, 2 * ONE_CORE if where == "threads" else ONE_CORE)
 
     def test_a_sleeping_command_uses_none(self):
         worker, = self.measure("/bin/sleep", "0.3")

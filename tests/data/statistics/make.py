@@ -287,7 +287,7 @@ def trend(values):
         deviation = math.sqrt((n * (n - 1) * (2 * n + 5) - ties) / 18)
         p = min(1.0, 2 * stats.norm.sf(max(0, abs(s) - 1) / deviation)) if deviation else 1.0
         k = math.floor((len(slopes) + 1 + stats.norm.ppf(0.025) * deviation) / 2)
-        k = k if 1 <= k and 2 * k <= len(slopes) else 0
+        k = k if 1 <= k and 2 * k <= len(slopes) + 1 else 0
     slope = stats.theilslopes(values, range(n))[0]
     return {"values": values, "slope": float(slope), "p": float(p),
             "interval": [slopes[k - 1], slopes[-k]] if k else [None, None]}
