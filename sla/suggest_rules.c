@@ -28,12 +28,13 @@ const struct pw_threshold pw_thresholds[PW_THRESHOLD_COUNT] = {
                          "Each waits for a device: 0.1 ms on flash, 10 ms on a disk that turns."},
     [PW_TREND_ITERATIONS] = {"trend_iterations", 10, "",
                              "From fewer, a few odd values at one end look like a trend."},
-    [PW_TREND_P] = {"trend_p", 0.05, "",
-                    "Mann-Kendall: without any trend, one run in twenty looks like this, half of "
-                    "these as growth."},
+    [PW_TREND_P] =
+        {"trend_p", 0.01, "",
+         "Mann-Kendall: without any trend, one run in a hundred looks like this, half of "
+         "these as growth; at 0.05, with several metrics, it would be heard too often."},
     [PW_TREND_SURE_P] =
-        {"trend_sure_p", 0.01, "",
-         "Several metrics are looked at: one of them passes at 0.05 by chance soon."},
+        {"trend_sure_p", 0.001, "",
+         "Several metrics are looked at: one of them passes at 0.01 by chance in the end."},
     [PW_TREND_GROWTH_PCT] = {"trend_growth_pct", 5, "%",
                              "Over the whole run, and above the metric's noise floor: less is "
                              "rarely worth a search."},

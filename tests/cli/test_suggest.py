@@ -168,7 +168,7 @@ class OfRuns(SuggestTest):
         self.assertIn("memory_growth", found)
         evidence = found["memory_growth"]["evidence"]
         self.assertAlmostEqual(22, evidence["current"] - evidence["baseline"], delta=4)
-        found, _ = self.findings("-n", 12, "-w", 0, cmd=["/bin/sh", "-c", f"exec {program} 16 1"])
+        found, _ = self.findings("-n", 12, "-w", 0, cmd=["/bin/sh", "-c", f"exec {program} 16 40"])
         self.assertNotIn("memory_growth", found)
 
     def test_starting_is_a_share_of_a_program_that_does_nothing(self):

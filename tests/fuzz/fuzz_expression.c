@@ -46,9 +46,17 @@ static void write_operand(struct pw_str *text, struct pw_operand operand)
 /* The bound from its parts, the name always in quotes. */
 static void write_bound(struct pw_str *text, const struct pw_bound *bound)
 {
-    static const char *const prefixes[] = {"", "otel.", "action.", "span.", ""};
-    static const char *const aggregates[] = {"",       "mean", "",      "min",  "max",
-                                             "stddev", "mad",  "total", "count"};
+    static const char *const prefixes[] = {
+        [PW_SUBJECT_METRIC] = "",    [PW_SUBJECT_OTEL] = "otel.", [PW_SUBJECT_ACTION] = "action.",
+        [PW_SUBJECT_SPAN] = "span.", [PW_SUBJECT_MOMENT] = "",    [PW_SUBJECT_NUMBER] = "",
+    };
+    static const char *const aggregates[] = {
+        [PW_AGGREGATE_NONE] = "",       [PW_AGGREGATE_MEAN] = "mean",
+        [PW_AGGREGATE_PERCENTILE] = "", [PW_AGGREGATE_MIN] = "min",
+        [PW_AGGREGATE_MAX] = "max",     [PW_AGGREGATE_STDDEV] = "stddev",
+        [PW_AGGREGATE_MAD] = "mad",     [PW_AGGREGATE_TOTAL] = "total",
+        [PW_AGGREGATE_COUNT] = "count", [PW_AGGREGATE_FAILURES] = "failures",
+    };
     pw_str_addf(text, "\"%s", prefixes[bound->subject]);
     for (const char *at = bound->name; *at != '\0'; at++) {
         if (*at == '"' || *at == '\\') {

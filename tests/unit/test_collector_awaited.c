@@ -226,8 +226,8 @@ static void test_logs(void **state)
     static const char *const ones[] = {
         "{\"body\":{\"stringValue\":\"2026 INFO listening on 8080.\"}}",
         "{\"eventName\":\"listening on 1\"}",
-        "{\"attributes\":[{\"key\":\"event.name\",\"value\":{\"stringValue\":\"listening on "
-        "1\"}}],\"body\":{\"stringValue\":\"other\"}}",
+        ("{\"attributes\":[{\"key\":\"event.name\",\"value\":{\"stringValue\":\"listening on "
+         "1\"}}],\"body\":{\"stringValue\":\"other\"}}"),
     };
     for (size_t i = 0; i < sizeof(ones) / sizeof(*ones); i++) {
         forget(NULL);
