@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/file.h"
+#include "core/random.h"
 #include "core/stats.h"
 
 enum {
@@ -48,17 +49,13 @@ static double median_of(const double *values, size_t n, double *scratch)
 {
     memcpy(scratch, values, n * sizeof(*scratch));
     pw_stats_sort(scratch, n);
-    return scratch[(n - 1) / 2] / 2 + scratch[n / 2] / 2;
+    return pw_stats_median_sorted(scratch, n);
 }
 
-/* Splitmix64 (Steele, Lea and Flood 2014): 0 <= number < limit, limit < 2^32. */
+/* 0 <= number < limit, limit < 2^32. */
 static size_t random_below(uint64_t *state, size_t limit)
 {
-    uint64_t z = *state += UINT64_C(0x9E3779B97F4A7C15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-    z ^= z >> 31;
-    return (size_t)(((z >> 32) * limit) >> 32);
+    return (size_t)(((pw_splitmix64(state) >> 32) * limit) >> 32);
 }
 
 /* Sums of distances: between the m values of one side and the k of the other, and between all pairs

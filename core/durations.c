@@ -3,18 +3,16 @@
 #include <string.h>
 #include "core/file.h"
 #include "core/limits.h"
+#include "core/random.h"
 #include "core/telemetry.h"
 
 enum { FIRST_CAPACITY = 16 };
 
-/* Output number `n` of splitmix64 (Steele, Lea and Flood 2014) with a fixed seed: no state to keep.
- */
+/* Output number `n` of splitmix64 with a fixed seed: no state to keep. */
 static uint64_t random_at(uint64_t stream, uint64_t n)
 {
-    uint64_t z = (stream ^ UINT64_C(20260223)) + (n + 1) * UINT64_C(0x9E3779B97F4A7C15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-    return z ^ (z >> 31);
+    uint64_t state = (stream ^ UINT64_C(20260223)) + n * UINT64_C(0x9E3779B97F4A7C15);
+    return pw_splitmix64(&state);
 }
 
 /* Uniform below `limit`. */

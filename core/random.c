@@ -19,3 +19,11 @@ void pw_hex(const uint8_t *bytes, size_t count, char *ret_text)
         snprintf(ret_text + 2 * i, 3, "%02x", bytes[i]);
     }
 }
+
+uint64_t pw_splitmix64(uint64_t *state)
+{
+    uint64_t z = *state += UINT64_C(0x9E3779B97F4A7C15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return z ^ (z >> 31);
+}

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "core/file.h"
 #include "core/limits.h"
+#include "core/random.h"
 
 int pw_stats_compare(const void *left, const void *right)
 {
@@ -32,6 +33,11 @@ double *pw_stats_sorted_copy(const double *values, size_t n, struct pw_err *err)
     return copy;
 }
 
+double pw_stats_median_sorted(const double *sorted, size_t n)
+{
+    return sorted[(n - 1) / 2] / 2 + sorted[n / 2] / 2; /* the sum of both might overflow */
+}
+
 double pw_stats_percentile_sorted(const double *sorted, size_t n, double p)
 {
     double position = p * (double)(n - 1);
@@ -43,14 +49,9 @@ double pw_stats_percentile_sorted(const double *sorted, size_t n, double p)
     return sorted[below] + share * (sorted[below + 1] - sorted[below]);
 }
 
-/* Pseudo-random numbers: splitmix64 (Steele, Lea and Flood 2014). */
 static double random_unit(uint64_t *state)
 {
-    uint64_t z = *state += UINT64_C(0x9E3779B97F4A7C15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-    z ^= z >> 31;
-    return ((double)(z >> 11) + 0.5) * 0x1p-53; /* never 0, never 1 */
+    return ((double)(pw_splitmix64(state) >> 11) + 0.5) * 0x1p-53; /* never 0, never 1 */
 }
 
 /* Gamma variate of shape >= 1 (Marsaglia and Tsang 2000), normal variates by Box and Muller. */

@@ -28,6 +28,8 @@ int pw_stats_compare(const void *left, const void *right);
 void pw_stats_sort(double *values, size_t n);
 double *pw_stats_sorted_copy(const double *values, size_t n, struct pw_err *err);
 
+/* Median of an ascending sample of any finite values. n >= 1. */
+double pw_stats_median_sorted(const double *sorted, size_t n);
 /* Percentile of an ascending sample, 0 <= p <= 1: linear between closest ranks, position p*(n-1)
  * (Hyndman and Fan 1996, type 7). n >= 1. */
 double pw_stats_percentile_sorted(const double *sorted, size_t n, double p);

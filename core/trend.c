@@ -11,11 +11,6 @@
 /* A probability that equals its limit but for rounding keeps it. */
 static const double SLACK = 1 + 1e-12;
 
-static double median(const double *sorted, size_t n)
-{
-    return sorted[(n - 1) / 2] / 2 + sorted[n / 2] / 2;
-}
-
 /* Kendall's distribution: P(D <= d), D pairs in the wrong order among n values without ties. The
  * n-th value adds 0 … n - 1 such pairs, all equally likely. */
 static int exact_lower_tail(size_t n, size_t pairs, double *ret_cumulative, struct pw_err *err)
@@ -153,7 +148,8 @@ static int trend_of(const double *values, size_t n, double confidence, struct pw
     if (!scratch) {
         return pw_err_memory(err);
     }
-    *trend = (struct pw_trend){median(list, slopes.count), {-INFINITY, INFINITY}, 1};
+    *trend =
+        (struct pw_trend){pw_stats_median_sorted(list, slopes.count), {-INFINITY, INFINITY}, 1};
     return judge(values, n, &slopes, confidence, scratch, trend, err);
 }
 
@@ -170,7 +166,7 @@ static int trend_of_blocks(const double *values, size_t n, double confidence,
     for (size_t block = 0; block < blocks; block++) {
         memcpy(scratch, values + block * length, length * sizeof(*scratch));
         pw_stats_sort(scratch, length);
-        medians[block] = median(scratch, length);
+        medians[block] = pw_stats_median_sorted(scratch, length);
     }
     if (trend_of(medians, blocks, confidence, trend, err) != 0) {
         return -1;

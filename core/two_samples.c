@@ -36,11 +36,6 @@ static double *sorted_copy(const double *values, size_t n, struct pw_err *err)
     return pw_stats_sorted_copy(values, n, err);
 }
 
-static double median(const double *sorted, size_t n)
-{
-    return sorted[(n - 1) / 2] / 2 + sorted[n / 2] / 2;
-}
-
 /* `doubled`: if not NULL, room for n_a + n_b doubled ranks, in ascending order. */
 static struct ranks rank(const struct sorted_pair *pair, unsigned *doubled)
 {
@@ -306,8 +301,8 @@ int pw_two_samples_compare(const double *a, size_t n_a, const double *b, size_t 
     struct pw_two_samples result = {
         .n_a = n_a,
         .n_b = n_b,
-        .median_a = median(sorted_a, n_a),
-        .median_b = median(sorted_b, n_b),
+        .median_a = pw_stats_median_sorted(sorted_a, n_a),
+        .median_b = pw_stats_median_sorted(sorted_b, n_b),
     };
     if (compare_sorted(&pair, confidence, &result, err) != 0 ||
         pw_is_bimodal(a, n_a, &result.bimodal_a, err) != 0 ||

@@ -2,10 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include "core/file.h"
 #include "sla/expression.h"
-#include "sla/inputs.h"
 #include "wrapper/cli/help.h"
+#include "wrapper/cli/sla_options.h"
 
 /* With --extend-to, the share of the iterations so far that is added before the bounds are looked
  * at again. Each look is another chance to decide by luck; growing steps keep them few. */
@@ -66,36 +65,16 @@ static int add_bounds(const struct pw_option_list *texts, struct pw_gate *gate, 
     return pw_bounds_check_possible(&gate->bounds, err);
 }
 
-static int load_baseline(const char *word, struct pw_gate *gate, struct pw_err *err)
-{
-    for (size_t i = 0; !word && i < gate->bounds.count; i++) {
-        if (pw_bound_uses_baseline(&gate->bounds.items[i])) {
-            pw_err_set(err, PW_ERR_USAGE, "`%s` needs a baseline, and none is given",
-                       gate->bounds.items[i].text);
-            return pw_err_remedy(err, "name a summary with --baseline");
-        }
-    }
-    if (!word) {
-        return 0;
-    }
-    PW_FREE_AUTO char *path = NULL;
-    if (pw_inputs_expand_one(word, "--baseline", &path, err) != 0) {
-        return -1;
-    }
-    gate->baseline = pw_inputs_load_summary(path, err);
-    gate->check.baseline = gate->baseline;
-    return gate->baseline ? 0 : pw_err_prefix(err, "option --baseline");
-}
-
 static int load(const struct pw_run_options *options, struct pw_gate *gate, struct pw_err *err)
 {
     if (options->sla && add_profile(options->sla, gate, err) != 0) {
         return -1;
     }
     if (add_bounds(&options->bounds, gate, err) != 0 ||
-        load_baseline(options->baseline, gate, err) != 0) {
+        pw_sla_load_baseline(options->baseline, &gate->bounds, &gate->baseline, err) != 0) {
         return -1;
     }
+    gate->check.baseline = gate->baseline;
     if (options->extend_to > 0 && options->extend_to <= options->iterations) {
         return pw_err_set(err, PW_ERR_USAGE, "--extend-to %u is no more than --iterations %u",
                           options->extend_to, options->iterations);

@@ -108,25 +108,28 @@ static int make_bounds(const struct pw_sla_options *options, struct pw_bounds *b
 
 /* ---------------------------------------------------------------- the gate */
 
-static int load_baseline(const struct pw_sla_options *options, struct pw_sla_gate *gate,
-                         struct pw_err *err)
+int pw_sla_load_baseline(const char *word, const struct pw_bounds *bounds,
+                         struct pw_summary **ret_baseline, struct pw_err *err)
 {
-    for (size_t i = 0; i < gate->profile.bounds.count && !options->baseline; i++) {
-        const struct pw_bound *bound = &gate->profile.bounds.items[i];
-        if (pw_bound_uses_baseline(bound)) {
-            pw_err_set(err, PW_ERR_USAGE, "bound `%s` needs a baseline", bound->text);
+    for (size_t i = 0; i < bounds->count && !word; i++) {
+        if (pw_bound_uses_baseline(&bounds->items[i])) {
+            pw_err_set(err, PW_ERR_USAGE, "bound `%s` needs a baseline", bounds->items[i].text);
             return pw_err_remedy(err, "Name its summary with --baseline.");
         }
     }
-    if (!options->baseline) {
+    if (!word) {
         return 0;
     }
     PW_FREE_AUTO char *path = NULL;
-    if (pw_inputs_expand_one(options->baseline, "--baseline", &path, err) != 0) {
+    if (pw_inputs_expand_one(word, "--baseline", &path, err) != 0) {
         return -1;
     }
-    gate->baseline = pw_inputs_load_summary(path, err);
-    return gate->baseline ? 0 : pw_err_prefix(err, "--baseline");
+    struct pw_summary *baseline = pw_inputs_load_summary(path, err);
+    if (!baseline) {
+        return pw_err_prefix(err, "--baseline");
+    }
+    *ret_baseline = baseline;
+    return 0;
 }
 
 static int fill(const struct pw_sla_options *options, const char *profile, struct pw_sla_gate *gate,
@@ -144,7 +147,7 @@ static int fill(const struct pw_sla_options *options, const char *profile, struc
     if (make_bounds(options, &gate->profile.bounds, err) != 0) {
         return -1;
     }
-    return load_baseline(options, gate, err);
+    return pw_sla_load_baseline(options->baseline, &gate->profile.bounds, &gate->baseline, err);
 }
 
 int pw_sla_gate_make(const struct pw_sla_options *options, const char *profile,

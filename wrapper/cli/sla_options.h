@@ -31,6 +31,11 @@ struct pw_sla_options {
         .offset = offsetof(struct target, sla.limits) + (at) * sizeof(double), .help = (text) \
     }
 
+/* The summary that --baseline `word` names, for limits in its terms; without a word *ret_baseline
+ * stays as it is, and a bound that needs one is PW_ERR_USAGE. To be freed by the caller. */
+int pw_sla_load_baseline(const char *word, const struct pw_bounds *bounds,
+                         struct pw_summary **ret_baseline, struct pw_err *err);
+
 /* One row a flag, in the order of pw_sla_flags. */
 #define PW_SLA_LIMIT_OPTIONS(t, g)                                                              \
     PW_SLA_LIMIT(t, g, 0, "max-failed-runs", "N", NULL,                                         \
