@@ -12,6 +12,11 @@ struct pw_value pw_worker_value(const struct pw_worker_record *worker, enum pw_m
                                    : pw_value_absent(PW_ABSENT_NOT_MEASURED);
 }
 
+static bool is_left_out(const struct pw_metric *row, struct pw_value value)
+{
+    return row->optional && value.state == PW_ABSENT_NOT_MEASURED;
+}
+
 static json_t *integer_or_null(int number)
 {
     return number != 0 ? json_integer(number) : json_null();
@@ -44,11 +49,18 @@ static json_t *worker_to_json(const struct pw_worker_record *worker,
     pw_json_put(object, "return_code", json_integer(worker->return_code), failed);
     pw_json_put(object, "termination", json_string(pw_end_name(worker->end)), failed);
     pw_json_put(object, "signal", integer_or_null(worker->signal), failed);
+    if (worker->verdict) {
+        pw_json_put(object, "verdict", json_string(worker->verdict), failed);
+        pw_json_put(object, "verdict_detail", pw_json_string_or_null(worker->verdict_detail),
+                    failed);
+    }
     for (size_t i = 0; i < PW_METRIC_COUNT; i++) {
         const struct pw_metric *row = &pw_metrics[i];
         if (row->key && !row->iteration_only) {
             struct pw_value value = pw_worker_value(worker, row->id);
-            pw_json_put(object, row->key, pw_json_number(value, row->integer), failed);
+            if (!is_left_out(row, value)) {
+                pw_json_put(object, row->key, pw_json_number(value, row->integer), failed);
+            }
         }
     }
     put_moments(object, worker, names, failed);
@@ -99,7 +111,7 @@ json_t *pw_iteration_to_json(const struct pw_iteration_record *iteration, struct
     pw_json_put(object, "worker_count", json_integer((json_int_t)iteration->worker_count), &failed);
     for (size_t i = 0; i < PW_METRIC_COUNT; i++) {
         const struct pw_metric *row = &pw_metrics[i];
-        if (row->key && !row->worker_only) {
+        if (row->key && !row->worker_only && !is_left_out(row, iteration->values[i])) {
             pw_json_put(object, row->key, pw_json_number(iteration->values[i], row->integer),
                         &failed);
         }

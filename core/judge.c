@@ -100,7 +100,7 @@ static int judge_high_load(const struct evidence *seen, struct pw_err *err)
 static int judge_few_runs(const struct evidence *seen, struct pw_err *err)
 {
     (void)err;
-    if (seen->workers == 0 || seen->successful >= P95_LEAST_RUNS) {
+    if (seen->n == 0 || seen->workers == 0 || seen->successful >= P95_LEAST_RUNS) {
         return 0;
     }
     return pw_run_record_warn(seen->run, "few_runs_for_p95",

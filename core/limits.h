@@ -35,6 +35,22 @@ enum {
     PW_LIMIT_COMMAND_LINE_BYTES = 131072, /* of a process's command line that is matched */
     PW_LIMIT_STEADY_SAMPLES = 100000,     /* of one call of `steady` */
     PW_LIMIT_FOOTPRINT_LISTED = 1000,     /* processes listed in one footprint */
+    PW_LIMIT_FOOTPRINT_ITERATIONS = 5000, /* samples of `steady` that are in its summary */
+
+    PW_LIMIT_TOOL_OUTPUT_BYTES = 16 << 20,   /* that is taken from a tool of others */
+    PW_LIMIT_KERNEL_BYTES = 512 << 20,       /* a guest's kernel, unpacked */
+    PW_LIMIT_MODULE_BYTES = 64 << 20,        /* one of its modules, unpacked */
+    PW_LIMIT_INITRD_BYTES = 256 << 20,       /* a guest's first file system */
+    PW_LIMIT_IMAGE_DOCUMENT_BYTES = 8 << 20, /* index, manifest or configuration of an image */
+    PW_LIMIT_IMAGE_LAYERS = 256,             /* of one image */
+    PW_LIMIT_IMAGE_ENTRIES = 4000000,        /* files in all its layers */
+    PW_LIMIT_IMAGE_MIB = 65536,              /* of its files, in all */
+    PW_LIMIT_IMAGE_VARIABLES = 4096,         /* of its environment */
+    PW_LIMIT_IMAGE_DEPTH = 128,              /* folders within folders */
+    PW_LIMIT_IMAGE_INDEXES = 4,              /* indexes within indexes */
+    PW_LIMIT_MACHINES = 1024,                /* that are left running */
+    PW_LIMIT_QMP_LINE_BYTES = 1 << 20,       /* an answer of a machine monitor */
+    PW_LIMIT_MACHINE_FILE_BYTES = 1 << 20,   /* what is noted of one */
 
     PW_LIMIT_MOMENTS = 32,           /* --mark */
     PW_LIMIT_MOMENT_NAME = 64,       /* bytes of a mark's name */

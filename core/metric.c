@@ -92,6 +92,8 @@ static const char *const reserved_keys[] = {
     "termination",
     "signal",
     "trace_id",
+    "verdict",
+    "verdict_detail",
     NULL,
 };
 

@@ -67,6 +67,8 @@ struct pw_metric {
     bool worker_only;    /* `key` stands in worker_results[] only */
     bool iteration_only; /* `key` stands in runs[] only */
     bool frozen;         /* schema v4: may never be renamed or dropped, nor change its unit */
+    bool optional;       /* left out of documents that have neither a number nor a reason for its
+                            absence (other than "not_measured") */
     bool integer;        /* whole numbers in runs[] and worker_results[] */
     enum pw_fold fold;
     unsigned stats; /* PW_STAT_BIT()s */

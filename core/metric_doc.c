@@ -33,6 +33,7 @@ static json_t *row_to_json(const struct pw_metric *row, bool *failed)
     pw_json_put(object, "in_worker_results", json_boolean(row->key && !row->iteration_only),
                 failed);
     pw_json_put(object, "frozen", json_boolean(row->frozen), failed);
+    pw_json_put(object, "optional", json_boolean(row->optional), failed);
     pw_json_put(object, "unit", json_string(row->unit), failed);
     pw_json_put(object, "integer", json_boolean(row->integer), failed);
     pw_json_put(object, "fold", json_string(pw_fold_name(row->fold)), failed);
@@ -91,7 +92,7 @@ static void add_stats_cell(struct pw_str *page, const struct pw_metric *row)
 
 static void add_meaning(struct pw_str *page, const struct pw_metric *row)
 {
-    pw_str_addf(page, "| `%s`%s |", row->path, row->frozen ? " *" : "");
+    pw_str_addf(page, "| `%s`%s |", row->path, row->frozen ? " *" : row->optional ? " ?" : "");
     add_cell(page, row->unit);
     add_stats_cell(page, row);
     add_cell(page, pw_better_name(row->better));
@@ -139,7 +140,8 @@ char *pw_metrics_to_markdown(struct pw_err *err)
         {"## What they mean\n\n"
          "Names are paths under `summary` in summary.json. A star marks what is frozen: it is never\n"
          "renamed or dropped, nor does its unit change. Differences below the noise floor mean\n"
-         "nothing. A number that was not measured is `null`; `unavailable` there says why.\n\n"
+         "nothing. A number that was not measured is `null`; `unavailable` there says why. What has a\n"
+         "question mark is only in summaries of runs that have it.\n\n"
          "| number | unit | statistics | better | noise floor | meaning |\n"
          "|---|---|---|---|---|---|\n",
          add_meaning},

@@ -13,7 +13,7 @@ const char *pw_end_name(enum pw_end end)
         [PW_END_EXITED] = "exited",   [PW_END_SIGNALED] = "signaled",
         [PW_END_TIMEOUT] = "timeout", [PW_END_INTERRUPTED] = "interrupted",
         [PW_END_LOST] = "lost",       [PW_END_UNTIL] = "until",
-        [PW_END_MISSED] = "missed",
+        [PW_END_MISSED] = "missed",   [PW_END_RUNNING] = "running",
     };
     return names[end];
 }
@@ -60,6 +60,7 @@ void pw_run_record_done(struct pw_run_record *run)
     free(run->stop_detail);
     json_decref(run->profile);
     json_decref(run->environment);
+    json_decref(run->machine);
     pw_run_record_init(run);
 }
 
@@ -223,6 +224,7 @@ void pw_iteration_record_done(struct pw_iteration_record *iteration)
 {
     for (size_t i = 0; i < iteration->worker_count; i++) {
         free(iteration->workers[i].stderr_tail);
+        free(iteration->workers[i].verdict_detail);
         pw_telemetry_done(&iteration->workers[i].telemetry);
     }
     free(iteration->workers);

@@ -38,10 +38,11 @@ enum pw_end {
     PW_END_UNTIL,       /* perfwrap ended it, for the mark of --until came: a success, return code
                          * 0, and its duration is that moment */
     PW_END_MISSED,      /* by itself, before that mark came: a failure; its own return code, or 1 */
+    PW_END_RUNNING,     /* not at all: it was there before perfwrap looked at it, and went on */
     PW_END_COUNT
 };
-/* "exited", "signaled", "timeout", "interrupted", "lost", "until", "missed": `termination` in
- * worker_results[]. */
+/* "exited", "signaled", "timeout", "interrupted", "lost", "until", "missed", "running":
+ * `termination` in worker_results[]. */
 const char *pw_end_name(enum pw_end end);
 
 struct pw_worker_record {
@@ -59,6 +60,9 @@ struct pw_worker_record {
     uint64_t family_points[PW_FAMILY_COUNT]; /* of `telemetry`; after pw_iteration_fold() */
     char trace_id[PW_TRACE_ID_SIZE];         /* that it was given, in hex; "" if none */
     struct pw_moments moments;               /* of the iteration's `moment_names` */
+    const char *verdict;                     /* what became of it, for a kind of worker that is
+                                              * judged; constant. NULL: there is no verdict */
+    char *verdict_detail;                    /* why; NULL: there is nothing to say */
 };
 
 struct pw_orphan {
@@ -125,6 +129,7 @@ struct pw_run_record {
     char *config_path;   /* "" where there is none */
     json_t *profile;     /* object: contract, section 2 */
     json_t *environment; /* object, from wrapper/probe/host.h */
+    json_t *machine; /* object: the virtual machine that each worker was; NULL: plain commands */
     struct pw_iteration_record *iterations;
     size_t iteration_count, iteration_capacity;
     const struct pw_moment_names *moment_names; /* NULL: no marks; append() sets it. Borrowed */

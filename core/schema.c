@@ -151,14 +151,25 @@ static json_t *number_schema(const struct pw_metric *row, const char *text, bool
     return pw_schema_of(integer ? "integer|null" : "number|null", description.text, failed);
 }
 
+/* Required or not, as the metric is. Returns `member`, borrowed. */
+static json_t *add_member(json_t *schema, const struct pw_metric *row, const char *key,
+                          json_t *member, bool *failed)
+{
+    if (!row->optional) {
+        return pw_schema_add(schema, key, member, failed);
+    }
+    pw_schema_add_optional(schema, key, member, failed);
+    return json_object_get(json_object_get(schema, "properties"), key);
+}
+
 /* The metrics of an iteration or, with `of_worker`, of a worker. */
 static void add_metric_values(json_t *schema, bool of_worker, bool *failed)
 {
     for (size_t i = 0; i < PW_METRIC_COUNT; i++) {
         const struct pw_metric *row = &pw_metrics[i];
         if (row->key && !(of_worker ? row->iteration_only : row->worker_only)) {
-            pw_schema_add(schema, row->key, number_schema(row, row->help, row->integer, failed),
-                          failed);
+            add_member(schema, row, row->key, number_schema(row, row->help, row->integer, failed),
+                       failed);
         }
     }
 }
@@ -170,6 +181,15 @@ static json_t *iteration_body(bool *failed)
     add_metric_values(worker, true, failed);
     pw_schema_add_worker_telemetry(worker, failed);
     pw_schema_add_moments(worker, "of the worker", failed);
+    pw_schema_add_optional(worker, "verdict",
+                           pw_schema_of("string",
+                                        "What became of it; only of a kind of worker that is "
+                                        "judged, such as a virtual machine.",
+                                        failed),
+                           failed);
+    pw_schema_add_optional(worker, "verdict_detail",
+                           pw_schema_of("string|null", "Why. Only beside `verdict`.", failed),
+                           failed);
 
     json_t *iteration = pw_schema_object(NULL, failed);
     PW_SCHEMA_ADD_FIELDS(iteration, iteration_fields, failed);
@@ -206,13 +226,13 @@ static void add_metric(json_t *schema, const struct pw_metric *row, bool *failed
         pw_str_add_bytes(&key, path, length);
         json_t *next = json_object_get(json_object_get(schema, "properties"), key.text);
         schema =
-            next ? next : pw_schema_add(schema, key.text, pw_schema_object(NULL, failed), failed);
+            next ? next : add_member(schema, row, key.text, pw_schema_object(NULL, failed), failed);
         path += length + 1;
     }
     json_t *member = row->stats == PW_STATS_SCALAR
                          ? number_schema(row, row->help, row->integer, failed)
                          : statistics_schema(row, failed);
-    pw_schema_add(schema, path, member, failed);
+    add_member(schema, row, path, member, failed);
     *failed = *failed || key.failed;
 }
 
@@ -235,6 +255,16 @@ static json_t *budget_schema(bool *failed)
     return budget;
 }
 
+static void add_verdicts(json_t *summary, bool *failed)
+{
+    json_t *verdicts = pw_schema_of("object",
+                                    "How many workers of the measured iterations got which "
+                                    "verdict; absent where none was judged.",
+                                    failed);
+    pw_json_put(verdicts, "additionalProperties", pw_schema_of("integer", NULL, failed), failed);
+    pw_schema_add_optional(summary, "verdicts", verdicts, failed);
+}
+
 static json_t *aggregates_schema(bool *failed)
 {
     json_t *summary = pw_schema_object(NULL, failed);
@@ -244,6 +274,7 @@ static json_t *aggregates_schema(bool *failed)
     PW_SCHEMA_ADD_FIELDS(summary, aggregate_fields, failed);
     pw_schema_add_run_telemetry(summary, failed);
     pw_schema_add_run_moments(summary, failed);
+    add_verdicts(summary, failed);
     json_t *traces = json_object_get(json_object_get(summary, "properties"), "xctrace");
     PW_SCHEMA_ADD_FIELDS(traces, xctrace_fields, failed);
     pw_schema_refine(summary, "failed_iterations",
@@ -272,6 +303,12 @@ static json_t *summary_body(bool *failed)
     pw_schema_refine(root, "warnings", pw_schema_array(warning, failed), failed);
     pw_schema_refine(root, "summary", aggregates_schema(failed), failed);
     pw_schema_refine(root, "runs", pw_schema_array(iteration_body(failed), failed), failed);
+    pw_schema_add_optional(root, "machine",
+                           pw_schema_of("object",
+                                        "The virtual machine that each worker was; absent where "
+                                        "workers are plain commands.",
+                                        failed),
+                           failed);
     return root;
 }
 

@@ -37,6 +37,9 @@ void pw_schema_refine_fields(json_t *schema, const char *key, const struct pw_sc
 /* Lets `schema` be null, too. */
 void pw_schema_allow_null(json_t *schema, bool *failed);
 
+/* Adds a key that is not always there. Takes `member`. */
+void pw_schema_add_optional(json_t *schema, const char *key, json_t *member, bool *failed);
+
 /* `marks` and `phases`, in core/schema_moments.c: of an iteration or a worker, `what` its numbers
  * are; and of the run. Their keys are names from the command line, and without marks neither block
  * is there. */

@@ -22,7 +22,7 @@ static void add_block(json_t *schema, const char *key, const char *description, 
     pw_json_put(patterns, "^[A-Za-z0-9_-]+_ms$", entry, failed);
     pw_json_put(block, "patternProperties", patterns, failed);
     pw_json_put(block, "additionalProperties", json_false(), failed);
-    pw_json_put(json_object_get(schema, "properties"), key, block, failed);
+    pw_schema_add_optional(schema, key, block, failed);
 }
 
 static void add_blocks(json_t *schema, const char *what, json_t *(*entry)(bool *failed),

@@ -55,6 +55,11 @@ json_t *pw_schema_add(json_t *schema, const char *key, json_t *member, bool *fai
     return json_object_get(json_object_get(schema, "properties"), key);
 }
 
+void pw_schema_add_optional(json_t *schema, const char *key, json_t *member, bool *failed)
+{
+    pw_json_put(json_object_get(schema, "properties"), key, member, failed);
+}
+
 void pw_schema_add_fields(json_t *schema, const struct pw_schema_field *fields, size_t count,
                           bool *failed)
 {

@@ -111,6 +111,17 @@ static struct pw_value pick(const struct builder *builder, enum pw_metric_id id,
     return pw_value_absent(PW_ABSENT_NOT_MEASURED);
 }
 
+/* Whether the run says nothing of it, and may. */
+static bool is_left_out(const struct builder *builder, const struct pw_metric *row)
+{
+    for (size_t i = 0; row->optional && i < builder->run->iteration_count; i++) {
+        if (builder->run->iterations[i].values[row->id].state != PW_ABSENT_NOT_MEASURED) {
+            return false;
+        }
+    }
+    return row->optional;
+}
+
 /* The object that holds the last segment of `path`, and that segment. */
 static json_t *parent_of(json_t *root, const char *path, const char **ret_leaf, bool *failed)
 {
@@ -193,7 +204,7 @@ static json_t *unavailable(struct builder *builder)
         const struct pw_metric *row = &pw_metrics[i];
         bool scalar = row->stats == PW_STATS_SCALAR;
         struct pw_value value = pick(builder, row->id, scalar ? PW_STAT_SCALAR : PW_STAT_MEAN);
-        if (!pw_value_is_present(value)) {
+        if (!pw_value_is_present(value) && !is_left_out(builder, row)) {
             const char *reason = pw_absence_name(reason_of(builder, row));
             pw_json_put(object, row->path, json_string(reason), &builder->failed);
         }
@@ -217,13 +228,36 @@ static json_t *failed_iterations(struct builder *builder)
     return array;
 }
 
+/* How many workers got which verdict; nothing if none was judged. */
+static void put_verdicts(struct builder *builder, json_t *summary)
+{
+    json_t *counts = NULL;
+    for (size_t i = 0; i < builder->run->iteration_count; i++) {
+        const struct pw_iteration_record *iteration = &builder->run->iterations[i];
+        for (size_t j = 0; j < iteration->worker_count; j++) {
+            const char *verdict = iteration->workers[j].verdict;
+            if (!verdict) {
+                continue;
+            }
+            counts = counts ? counts : json_object();
+            json_int_t before = json_integer_value(json_object_get(counts, verdict));
+            pw_json_put(counts, verdict, json_integer(before + 1), &builder->failed);
+        }
+    }
+    if (counts) {
+        pw_json_put(summary, "verdicts", counts, &builder->failed);
+    }
+}
+
 /* The aggregates: all rows of the table, and between them what is no number, as in the contract. */
 static json_t *aggregates(struct builder *builder)
 {
     bool *failed = &builder->failed;
     json_t *summary = json_object();
     for (size_t i = 0; i < PW_METRIC_COUNT; i++) {
-        put_metric(builder, summary, &pw_metrics[i]);
+        if (!is_left_out(builder, &pw_metrics[i])) {
+            put_metric(builder, summary, &pw_metrics[i]);
+        }
         if (i == PW_METRIC_TRACE_COUNT) {
             json_t *traces = pw_json_make_path(summary, "xctrace", failed);
             pw_json_put(traces, "trace_paths", json_array(), failed);
@@ -239,6 +273,7 @@ static json_t *aggregates(struct builder *builder)
                 pw_summary_budget(builder->stats, &builder->counts, failed), failed);
     pw_json_put(summary, "unavailable", unavailable(builder), failed);
     pw_summary_put_moments(summary, builder->run, failed);
+    put_verdicts(builder, summary);
     return summary;
 }
 
@@ -366,6 +401,9 @@ static json_t *document(struct builder *builder)
     pw_json_put(root, "orphans", orphans_block(builder), failed);
     pw_json_put(root, "observer", observer_block(builder), failed);
     pw_json_put(root, "environment", copy_object(run->environment), failed);
+    if (run->machine) {
+        pw_json_put(root, "machine", copy_object(run->machine), failed);
+    }
     pw_json_put(root, "runs", runs(builder), failed);
     return root;
 }

@@ -64,6 +64,18 @@ static const struct section sections[] = {
      false,
      3,
      {PW_STAT_MEAN, PW_STAT_P50, PW_STAT_P95}},
+    {"Footprint",
+     "Metric",
+     {"footprint."},
+     false,
+     5,
+     {PW_STAT_MEAN, PW_STAT_P50, PW_STAT_P95, PW_STAT_MIN, PW_STAT_MAX}},
+    {"Ending and Booting (ms)",
+     "Metric",
+     {"until.", "boot."},
+     true,
+     3,
+     {PW_STAT_MEAN, PW_STAT_P50, PW_STAT_P95}},
 };
 
 /* Decimal places by unit, as in the older harness's report. */
@@ -156,9 +168,26 @@ static void add_row(const struct section *section, const struct pw_metric *metri
     }
 }
 
+/* Of optional metrics, where none is there. */
+static bool is_left_out(const struct section *section, const struct pw_summary *summary)
+{
+    for (size_t m = 0; m < PW_METRIC_COUNT; m++) {
+        const struct pw_metric *metric = &pw_metrics[m];
+        if (section_of(metric) == section &&
+            (!metric->optional ||
+             pw_value_is_present(pw_summary_stat(summary, metric->id, PW_STAT_MEAN)))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void add_section(const struct section *section, const struct pw_summary *summary,
                         struct pw_document *document)
 {
+    if (is_left_out(section, summary)) {
+        return;
+    }
     const char *headers[SECTION_STATS_MAX + 1] = {section->first_column};
     char names[SECTION_STATS_MAX][16];
     for (size_t s = 0; s < section->stat_count; s++) {
@@ -489,6 +518,7 @@ void pw_report_full(const struct pw_summary *summary, struct pw_document *docume
         add_section(&sections[i], summary, document);
     }
     pw_report_moments(summary, document);
+    pw_report_verdicts(summary, document);
     add_budget(summary, document);
     add_hotspots(summary, document);
     add_queue(summary, document);
@@ -496,6 +526,7 @@ void pw_report_full(const struct pw_summary *summary, struct pw_document *docume
     pw_report_telemetry(json_object_get(pw_summary_root(summary), "summary"), document);
     add_orphans(summary, document);
     add_block_fields(summary, "observer", "Observer", document);
+    add_block_fields(summary, "machine", "Virtual Machine", document);
     add_block_fields(summary, "environment", "Environment", document);
     add_iterations(summary, document);
 }

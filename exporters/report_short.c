@@ -62,6 +62,21 @@ static void add_telemetry(const struct pw_summary *summary, struct pw_document *
     }
 }
 
+/* Of what ran anyway: it has no duration, and nothing of a run but this. */
+static bool add_footprint(const struct pw_summary *summary, struct pw_document *document)
+{
+    if (!pw_value_is_present(pw_summary_stat(summary, PW_METRIC_FOOT_RSS, PW_STAT_MAX))) {
+        return false;
+    }
+    pw_document_field(document, "RSS", "p50 %s MiB, p95 %s MiB, largest %s MiB",
+                      STAT(FOOT_RSS, P50, 2), STAT(FOOT_RSS, P95, 2), STAT(FOOT_RSS, MAX, 2));
+    pw_document_field(document, "PSS", "p50 %s MiB, p95 %s MiB, largest %s MiB",
+                      STAT(FOOT_PSS, P50, 2), STAT(FOOT_PSS, P95, 2), STAT(FOOT_PSS, MAX, 2));
+    pw_document_field(document, "CPU", "%s %%, at most %s %%", STAT(FOOT_CPU_PCT, MEAN, 1),
+                      STAT(FOOT_CPU_PCT, MAX, 1));
+    return true;
+}
+
 void pw_report_short(const struct pw_summary *summary, struct pw_document *document)
 {
     const char *command = pw_summary_string(summary, "command");
@@ -75,6 +90,10 @@ void pw_report_short(const struct pw_summary *summary, struct pw_document *docum
         const char *detail = pw_summary_string(summary, "stop_detail");
         pw_document_field(document, "Stopped", "%s", detail ? detail : stop);
     }
+    if (add_footprint(summary, document)) {
+        pw_report_warnings(summary, document);
+        return;
+    }
     add_latency(summary, document);
     pw_report_moments_short(summary, document);
     pw_document_field(document, "Throughput", "%s runs/s", STAT(THROUGHPUT, MEAN, 3));
@@ -84,5 +103,6 @@ void pw_report_short(const struct pw_summary *summary, struct pw_document *docum
                       STAT(USER_CPU, MEAN, 3), STAT(SYSTEM_CPU, MEAN, 3), STAT(CPU_PCT, MEAN, 1));
     add_telemetry(summary, document);
     add_failures(summary, document);
+    pw_report_verdicts_short(summary, document);
     pw_report_warnings(summary, document);
 }

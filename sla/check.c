@@ -7,6 +7,7 @@
 #include <string.h>
 #include "core/json.h"
 #include "sla/expression.h"
+#include "sla/guest.h"
 #include "sla/number.h"
 #include "sla/profile.h"
 #include "sla/unit.h"
@@ -130,6 +131,12 @@ static int find_in_baseline(const struct checker *checker, const struct pw_numbe
     struct pw_number there;
     if (!checker->options.baseline) {
         return conclude(result, PW_VERDICT_NO_DATA, err, "no baseline was given");
+    }
+    const char *key = pw_guest_difference(pw_summary_root(checker->summary),
+                                          pw_summary_root(checker->options.baseline));
+    if (key) {
+        return conclude(result, PW_VERDICT_NO_DATA, err,
+                        "the baseline was booted with another %s, which is not comparable", key);
     }
     if (pw_number_find(checker->options.baseline, result->bound, &there, err) != 0) {
         return -1;

@@ -32,6 +32,8 @@ static enum pw_comparison_rank rank_of(const struct work *work, enum pw_metric_i
 {
     switch (id) {
     case PW_METRIC_LATENCY:
+    case PW_METRIC_FOOT_RSS:
+    case PW_METRIC_FOOT_PSS:
     case PW_METRIC_MAX_RSS_MB:
     case PW_METRIC_USER_CPU:
     case PW_METRIC_SYSTEM_CPU: return PW_COMPARISON_GATE;
@@ -284,6 +286,9 @@ static int fill(struct work *work, struct pw_err *err)
             return pw_err_set(err, PW_ERR_INPUT,
                               "nothing to compare: `%s` has no measured iteration", side->name);
         }
+    }
+    if (!comparison->options.across && pw_compare_refuse_guests(&work->a, &work->b, err) != 0) {
+        return -1;
     }
     work->one_at_a_time =
         pw_compare_concurrency(&work->a) <= 1 && pw_compare_concurrency(&work->b) <= 1;

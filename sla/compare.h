@@ -78,6 +78,7 @@ struct pw_compare_options {
     double floor_pct;  /* default 3 */
     double confidence; /* 0.95 */
     bool all;          /* also rows of rank REST */
+    bool across;       /* boots of machines that differ (sla/guest.h) too, with a warning */
 };
 enum { PW_COMPARISON_WARNINGS_MAX = 32 };
 struct pw_comparison {
@@ -92,8 +93,9 @@ struct pw_comparison {
     size_t warning_count;
 };
 
-/* Errors: PW_ERR_INPUT if a side has no measured iteration, or no metric of the gate is known of
- * both; PW_ERR_MEMORY. */
+/* Errors: PW_ERR_INPUT if the sides, or the summaries of one, are boots on machines that differ
+ * (sla/guest.h) and `across` is not set, if a side has no measured iteration, or no metric of the
+ * gate is known of both; PW_ERR_MEMORY. */
 int pw_compare_run(const char *name_a, const struct pw_summary *const *a, size_t count_a,
                    const char *name_b, const struct pw_summary *const *b, size_t count_b,
                    struct pw_compare_options options, struct pw_comparison *ret_comparison,

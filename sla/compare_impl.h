@@ -31,6 +31,9 @@ int pw_compare_find_moments(struct pw_comparison *comparison, const struct pw_co
                             const struct pw_compare_input *b, struct pw_err *err);
 
 /* What makes the two sides less than alike: warnings of the comparison. */
+/* Refuses boots on machines that differ. */
+int pw_compare_refuse_guests(const struct pw_compare_input *a, const struct pw_compare_input *b,
+                             struct pw_err *err);
 int pw_compare_warn(struct pw_comparison *comparison, const struct pw_compare_input *a,
                     const struct pw_compare_input *b, struct pw_err *err);
 

@@ -7,6 +7,7 @@
 #include "core/json.h"
 #include "core/stats.h"
 #include "sla/compare_impl.h"
+#include "sla/guest.h"
 #include "sla/number.h"
 
 static const json_t *runs_of(const struct pw_summary *summary)
@@ -231,6 +232,63 @@ static int warn_different(struct pw_comparison *comparison, const struct both *b
     return 0;
 }
 
+static int refuse_guest(const char *key, const json_t *first, const char *first_side,
+                        const json_t *other, const char *other_side, struct pw_err *err)
+{
+    PW_STR_AUTO one = PW_STR_INIT;
+    PW_STR_AUTO two = PW_STR_INIT;
+    pw_guest_add_value(&one, first);
+    pw_guest_add_value(&two, other);
+    pw_err_set(err, PW_ERR_INPUT,
+               "these machines cannot be compared: %s is `%s` in %s and `%s` in %s", key, one.text,
+               first_side, two.text, other_side);
+    return pw_err_remedy(err, "measure both on the same; --across compares them all the same, "
+                              "which tells more of that difference than of yours");
+}
+
+int pw_compare_refuse_guests(const struct pw_compare_input *a, const struct pw_compare_input *b,
+                             struct pw_err *err)
+{
+    const struct both both = {.a = a, .b = b};
+    for (size_t k = 0; k < PW_GUEST_KEYS; k++) {
+        const char *key = pw_guest_keys[k];
+        size_t first = count_of(&both);
+        for (size_t i = 0; i < count_of(&both); i++) {
+            const json_t *root = root_of(&both, i);
+            if (!pw_guest_is_one(root) || !pw_guest_value(root, key)) {
+                continue;
+            }
+            if (first == count_of(&both)) {
+                first = i;
+            } else if (pw_guest_differs(root_of(&both, first), root, key)) {
+                return refuse_guest(key, pw_guest_value(root_of(&both, first), key),
+                                    side_of(&both, first), pw_guest_value(root, key),
+                                    side_of(&both, i), err);
+            }
+        }
+    }
+    return 0;
+}
+
+/* With `across`. */
+static int warn_guests(struct pw_comparison *comparison, const struct both *both,
+                       struct pw_err *err)
+{
+    for (size_t i = 0; i < count_of(both); i++) {
+        if (!pw_guest_is_one(root_of(both, i))) {
+            return 0;
+        }
+    }
+    for (size_t i = 0; i < PW_GUEST_KEYS; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "environment.%s", pw_guest_keys[i]);
+        if (warn_different(comparison, both, "another machine", pw_guest_keys[i], path, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int warn_machine(struct pw_comparison *comparison, const struct both *both,
                         struct pw_err *err)
 {
@@ -297,7 +355,7 @@ int pw_compare_warn(struct pw_comparison *comparison, const struct pw_compare_in
 {
     const struct both both = {.a = a, .b = b};
     if (warn_ends(comparison, &both, err) != 0 || warn_machine(comparison, &both, err) != 0 ||
-        warn_options(comparison, &both, err) != 0) {
+        warn_guests(comparison, &both, err) != 0 || warn_options(comparison, &both, err) != 0) {
         return -1;
     }
     return 0;

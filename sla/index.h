@@ -45,7 +45,8 @@ struct pw_index_metric {
     enum pw_stat stat;
     bool higher_is_better;
 };
-enum { PW_INDEX_METRIC_COUNT = 13 };
+/* Those of the contract, then optional ones (core/metric.h), which a group has if a run has. */
+enum { PW_INDEX_CONTRACT_COUNT = 13, PW_INDEX_METRIC_COUNT = 16 };
 extern const struct pw_index_metric pw_index_metrics[PW_INDEX_METRIC_COUNT];
 
 struct pw_index_options {

@@ -23,7 +23,7 @@
 
 #define MAGIC "PWINDEX\n"
 
-enum { FORMAT_VERSION = 2, ALIGNMENT = 8, NO_TEXT = UINT16_MAX, BUILD_MAX = 24 };
+enum { FORMAT_VERSION = 3, ALIGNMENT = 8, NO_TEXT = UINT16_MAX, BUILD_MAX = 24 };
 _Static_assert((int)PW_LIMIT_INDEX_TEXT_BYTES < (int)NO_TEXT &&
                    (int)PW_LIMIT_INDEX_MOMENT_BYTES < (int)NO_TEXT,
                "lengths of texts have 16 bits");

@@ -123,7 +123,7 @@ static bool same_number(double a, double b)
 bool pw_index_same_machine(const struct pw_index_run *a, const struct pw_index_run *b)
 {
     static const enum pw_index_text parts[] = {PW_INDEX_CPU_MODEL, PW_INDEX_KERNEL, PW_INDEX_ARCH,
-                                               PW_INDEX_ACCELERATOR};
+                                               PW_INDEX_ACCELERATOR, PW_INDEX_GUEST};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (!same_text(a->texts[parts[i]], b->texts[parts[i]])) {
             return false;

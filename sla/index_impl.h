@@ -32,6 +32,8 @@ enum pw_index_text {
     PW_INDEX_KERNEL,
     PW_INDEX_ARCH,
     PW_INDEX_ACCELERATOR,
+    PW_INDEX_GUEST,   /* of boots: lines "key=value" of what sla/guest.h names, less the accelerator
+                       */
     PW_INDEX_MOMENTS, /* of marks and phases: see index_moments.c */
     PW_INDEX_TEXT_COUNT
 };

@@ -3,6 +3,7 @@
 #include <time.h>
 #include "core/clock.h"
 #include "core/json.h"
+#include "core/metric.h"
 #include "sla/index_impl.h"
 
 static void put_value(json_t *object, const char *key, struct pw_value value, bool *failed)
@@ -121,6 +122,22 @@ static json_t *metric_to_json(const struct pw_index_judgement *judgement,
 
 /* ---------------------------------------------------------------- a group */
 
+/* The lines of a boot's text as members. */
+static void put_guest(json_t *to, const char *text, bool *failed)
+{
+    while (text && *text) {
+        const char *equals = strchr(text, '='), *end = strchr(text, '\n');
+        char key[32];
+        if (!equals || !end || end < equals || (size_t)(equals - text) >= sizeof key) {
+            return;
+        }
+        memcpy(key, text, (size_t)(equals - text));
+        key[equals - text] = '\0';
+        pw_json_put(to, key, json_stringn(equals + 1, (size_t)(end - equals - 1)), failed);
+        text = end + 1;
+    }
+}
+
 static json_t *machine_to_json(const struct pw_index_run *run, bool *failed)
 {
     json_t *to = json_object();
@@ -130,6 +147,7 @@ static json_t *machine_to_json(const struct pw_index_run *run, bool *failed)
     pw_json_put(to, "arch", pw_json_string_or_null(run->texts[PW_INDEX_ARCH]), failed);
     pw_json_put(to, "accelerator", pw_json_string_or_null(run->texts[PW_INDEX_ACCELERATOR]),
                 failed);
+    put_guest(to, run->texts[PW_INDEX_GUEST], failed);
     return to;
 }
 
@@ -164,8 +182,10 @@ static json_t *group_to_json(const struct pw_index_group *group,
     put_count(to, "sample_count", group->count, failed);
     pw_json_put(to, "latest_summary_path", pw_json_string_or_null(latest->path), failed);
     for (size_t i = 0; i < PW_INDEX_METRIC_COUNT; i++) {
-        pw_json_put(metrics, pw_index_metrics[i].key, metric_to_json(&judgements[i], group, failed),
-                    failed);
+        if (judgements[i].n > 0 || !pw_metrics[pw_index_metrics[i].metric].optional) {
+            pw_json_put(metrics, pw_index_metrics[i].key,
+                        metric_to_json(&judgements[i], group, failed), failed);
+        }
     }
     put_moments(metrics, group, min_samples, failed);
     pw_json_put(to, "metrics", metrics, failed);

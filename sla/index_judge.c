@@ -35,6 +35,9 @@ const struct pw_index_metric pw_index_metrics[PW_INDEX_METRIC_COUNT] = {
     {"monitor_loop_mean_ms", PW_METRIC_STEP_MONITOR_LOOP, PW_STAT_MEAN, false},
     {"spawn_proc_mean_ms", PW_METRIC_STEP_SPAWN_PROC, PW_STAT_MEAN, false},
     {"parse_stats_mean_ms", PW_METRIC_STEP_PARSE_STATS, PW_STAT_MEAN, false},
+    {"footprint_rss_p95_mb", PW_METRIC_FOOT_RSS, PW_STAT_P95, false},
+    {"footprint_pss_p95_mb", PW_METRIC_FOOT_PSS, PW_STAT_P95, false},
+    {"footprint_monitor_overhead_p95_mb", PW_METRIC_FOOT_OVERHEAD, PW_STAT_P95, false},
 };
 
 const char *pw_index_status_name(enum pw_index_status status)

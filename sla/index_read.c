@@ -21,6 +21,7 @@
 #include "core/limits.h"
 #include "core/str.h"
 #include "core/summary.h"
+#include "sla/guest.h"
 #include "sla/index_impl.h"
 
 enum {
@@ -29,6 +30,8 @@ enum {
     HEAD_BYTES = 16 << 10,       /* read of a file's beginning; enough without telemetry */
     ENDS_LEAST_BYTES = 18 << 10, /* smaller files are read whole */
     PATH_MAX_BYTES = 128,
+    GUEST_TEXTS = 2, /* accelerator and guest_kernel come first among pw_guest_keys */
+    GUEST_VALUE_BYTES = 500,
 };
 
 /* What is picked out of a summary: first the metrics, then these. */
@@ -40,7 +43,8 @@ enum {
     PICK_WINDOW,
     PICK_CPU_COUNT,
     PICK_KVM,
-    PICK_TEXTS, /* in the order of enum pw_index_text */
+    PICK_GUESTS, /* pw_guest_keys, but for the two that are texts of their own */
+    PICK_TEXTS = PICK_GUESTS + PW_GUEST_KEYS - GUEST_TEXTS, /* in the order of enum pw_index_text */
     PICK_COUNT = PICK_TEXTS + PW_INDEX_TEXT_COUNT
 };
 
@@ -52,6 +56,11 @@ static const char *const places[PICK_COUNT] = {
     [PICK_WINDOW] = "window",
     [PICK_CPU_COUNT] = "environment.cpu_count",
     [PICK_KVM] = "environment.kvm",
+    [PICK_GUESTS] = "environment.monitor",
+    [PICK_GUESTS + 1] = "environment.boot_start",
+    [PICK_GUESTS + 2] = "environment.cache_state",
+    [PICK_GUESTS + 3] = "environment.transparent_hugepage",
+    [PICK_GUESTS + 4] = "environment.ksm",
     [PICK_TEXTS + PW_INDEX_GENERATED_AT] = "generated_at",
     [PICK_TEXTS + PW_INDEX_PROFILE_NAME] = "profile.name",
     [PICK_TEXTS + PW_INDEX_RUN_DIR] = "run_dir",
@@ -59,6 +68,7 @@ static const char *const places[PICK_COUNT] = {
     [PICK_TEXTS + PW_INDEX_KERNEL] = "environment.kernel",
     [PICK_TEXTS + PW_INDEX_ARCH] = "environment.arch",
     [PICK_TEXTS + PW_INDEX_ACCELERATOR] = "environment.accelerator",
+    [PICK_TEXTS + PW_INDEX_GUEST] = "environment.guest_kernel",
     [PICK_TEXTS + PW_INDEX_MOMENTS] = "summary.marks", /* whether there are any */
 };
 
@@ -328,11 +338,59 @@ static struct piece piece_of(const struct pw_str *text)
     return text->length > 0 ? (struct piece){text->text, text->length} : (struct piece){NULL, 0};
 }
 
+/* "key=value" on a line. */
+static void add_guest(struct pw_str *out, size_t key, const struct pw_json_picked *value)
+{
+    if (!value->present || (value->kind != PW_JSON_STRING && value->kind != PW_JSON_DOUBLE)) {
+        return;
+    }
+    pw_str_addf(out, "%s=", pw_guest_keys[key]);
+    if (value->kind == PW_JSON_STRING) {
+        size_t length = value->length < GUEST_VALUE_BYTES ? value->length : GUEST_VALUE_BYTES;
+        pw_str_add_bytes(out, value->text, length);
+    } else {
+        pw_str_addf(out, "%g", value->number);
+    }
+    pw_str_add_char(out, '\n');
+}
+
+/* What a boot was made on; nothing of other runs. */
+static void read_guest(const struct pw_json_picked picked[PICK_COUNT], struct pw_str *ret_text)
+{
+    const struct pw_json_picked *kernel = &picked[PICK_TEXTS + PW_INDEX_GUEST];
+    const struct pw_json_picked *monitor = &picked[PICK_GUESTS];
+    if ((kernel->present && kernel->kind == PW_JSON_STRING) ||
+        (monitor->present && monitor->kind == PW_JSON_STRING)) {
+        add_guest(ret_text, 1, kernel);
+        for (size_t i = 0; i < PW_GUEST_KEYS - GUEST_TEXTS; i++) {
+            add_guest(ret_text, i + GUEST_TEXTS, &picked[PICK_GUESTS + i]);
+        }
+    }
+}
+
+/* The same of a document. */
+static void read_guest_slowly(const json_t *root, struct pw_str *ret_text)
+{
+    for (size_t key = 1; pw_guest_is_one(root) && key < PW_GUEST_KEYS; key++) {
+        const json_t *value = pw_guest_value(root, pw_guest_keys[key]);
+        struct pw_json_picked picked = {.present = value != NULL, .kind = PW_JSON_DOUBLE};
+        if (json_is_string(value)) {
+            picked.kind = PW_JSON_STRING;
+            picked.text = json_string_value(value);
+            picked.length = json_string_length(value);
+        } else {
+            picked.number = json_number_value(value);
+        }
+        add_guest(ret_text, key, &picked);
+    }
+}
+
 static int keep(struct pw_index_reader *reader, struct pw_index_run *run,
                 const struct pw_json_picked picked[PICK_COUNT], struct pw_err *err)
 {
     struct piece pieces[PW_INDEX_TEXT_COUNT] = {{0}};
     PW_STR_AUTO moments = PW_STR_INIT;
+    PW_STR_AUTO guest = PW_STR_INIT;
     for (size_t i = 0; i < PW_INDEX_METRIC_COUNT; i++) {
         run->values[i] = number_of(&picked[i]);
     }
@@ -350,7 +408,12 @@ static int keep(struct pw_index_reader *reader, struct pw_index_run *run,
     if (read_moments(reader, &picked[PICK_TEXTS + PW_INDEX_MOMENTS], &moments, err) != 0) {
         return -1;
     }
+    read_guest(picked, &guest);
+    if (guest.failed) {
+        return pw_err_memory(err);
+    }
     pieces[PW_INDEX_MOMENTS] = piece_of(&moments);
+    pieces[PW_INDEX_GUEST] = piece_of(&guest);
     return keep_texts(run, pieces, err);
 }
 
@@ -358,8 +421,9 @@ static int keep(struct pw_index_reader *reader, struct pw_index_run *run,
 static bool is_complete(const struct pw_json_picked picked[PICK_COUNT])
 {
     for (size_t i = PICK_CPU_COUNT; i < PICK_COUNT; i++) {
-        bool may_lack =
-            i == PICK_TEXTS + PW_INDEX_ACCELERATOR || i == PICK_TEXTS + PW_INDEX_MOMENTS;
+        bool may_lack = i == PICK_TEXTS + PW_INDEX_ACCELERATOR ||
+                        i == PICK_TEXTS + PW_INDEX_GUEST || i == PICK_TEXTS + PW_INDEX_MOMENTS ||
+                        (i >= PICK_GUESTS && i < PICK_TEXTS);
         if (!picked[i].present && !may_lack) {
             return false;
         }
@@ -382,6 +446,7 @@ static int read_slowly(struct pw_index_run *run, struct pw_err *err)
 {
     struct piece pieces[PW_INDEX_TEXT_COUNT] = {{0}};
     PW_STR_AUTO moments = PW_STR_INIT;
+    PW_STR_AUTO guest = PW_STR_INIT;
     __attribute__((cleanup(pw_summary_done))) struct pw_summary *summary =
         pw_summary_load(run->path, err);
     if (!summary) {
@@ -402,10 +467,12 @@ static int read_slowly(struct pw_index_run *run, struct pw_err *err)
         pieces[i] = (struct piece){text, text ? strlen(text) : 0};
     }
     pw_index_moments_text(json_object_get(pw_summary_root(summary), "summary"), &moments);
-    if (moments.failed) {
+    read_guest_slowly(pw_summary_root(summary), &guest);
+    if (moments.failed || guest.failed) {
         return pw_err_memory(err);
     }
     pieces[PW_INDEX_MOMENTS] = piece_of(&moments);
+    pieces[PW_INDEX_GUEST] = piece_of(&guest);
     return keep_texts(run, pieces, err);
 }
 

@@ -42,13 +42,14 @@ int pw_profile_parse(const char *text, size_t size, const char *path,
                      struct pw_profile *ret_profile, struct pw_err *err);
 void pw_profile_done(struct pw_profile *profile);
 
-/* The profiles that perfwrap carries: cold, throughput, exec, streaming. */
+/* The profiles that perfwrap carries: cold, throughput, exec, streaming, which `check --profile
+ * all` is about, then boot, boot-tcg. */
 struct pw_named_profile {
     const char *name;
     const char *text; /* JSON, NUL-terminated */
     size_t size;      /* without the NUL */
 };
-enum { PW_NAMED_PROFILE_COUNT = 4 };
+enum { PW_NAMED_PROFILE_COUNT = 6, PW_MATRIX_PROFILE_COUNT = 4 };
 extern const struct pw_named_profile pw_named_profiles[PW_NAMED_PROFILE_COUNT];
 const struct pw_named_profile *pw_named_profile_find(const char *name);
 

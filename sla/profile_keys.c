@@ -18,7 +18,7 @@ static const struct pw_profile_key keys[] = {
      PW_PROFILE_TEXT,
      false,
      {NULL},
-     "A profile that perfwrap carries (cold, throughput, exec, streaming), or a file, its path from "
+     "A profile that perfwrap carries (cold, throughput, exec, streaming, boot, boot-tcg), or a file, its path from "
      "this one's folder. This profile's thresholds take the place of its thresholds on the same "
      "number in the same direction."},
     {"min_samples",

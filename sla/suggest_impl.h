@@ -193,6 +193,7 @@ int pw_judge_failed_name(const struct pw_rule *rule, const struct pw_rule_case *
 #define PW_JUDGE(name)                                                               \
     int pw_judge_##name(const struct pw_rule *rule, const struct pw_rule_case *seen, \
                         struct pw_err *err)
+PW_JUDGE(boots_failed);
 PW_JUDGE(cpu_bound);
 PW_JUDGE(cpu_saturated);
 PW_JUDGE(run_queue);

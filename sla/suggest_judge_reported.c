@@ -60,6 +60,45 @@ int pw_judge_failure(const struct pw_rule *rule, const struct pw_rule_case *seen
                         what[rule->which], codes.text);
 }
 
+enum { VERDICT_LIST_BYTES = 200 };
+
+/* Workers that are machines have verdicts of their own (wrapper/boot/verdict.h). */
+int pw_judge_boots_failed(const struct pw_rule *rule, const struct pw_rule_case *seen,
+                          struct pw_err *err)
+{
+    const json_t *verdicts = pw_json_find(pw_summary_root(seen->summary), "summary.verdicts");
+    PW_STR_AUTO list = PW_STR_INIT;
+    double failed = 0, all = 0;
+    const char *name;
+    const json_t *count;
+    json_object_foreach((json_t *)verdicts, name, count)
+    {
+        double number = json_is_number(count) ? json_number_value(count) : 0;
+        all += number;
+        if (strcmp(name, "ok") == 0 || number <= 0) {
+            continue;
+        }
+        failed += number;
+        if (list.length < VERDICT_LIST_BYTES) {
+            pw_str_addf(&list, "%s%s %.0f", list.length > 0 ? ", " : "", name, number);
+        }
+    }
+    if (list.failed) {
+        return pw_err_memory(err);
+    }
+    if (failed <= 0) {
+        return 0;
+    }
+    return pw_rule_fire(rule, seen,
+                        (struct pw_rule_evidence){.metric = "verdicts",
+                                                  .baseline = pw_value_of(0),
+                                                  .baseline_is = "no failure",
+                                                  .current = pw_value_of(failed),
+                                                  .samples = all,
+                                                  .counted = true},
+                        err, "%.0f of %.0f boots failed: %s.", failed, all, list.text);
+}
+
 /* Which numbers of a run's own warning are the evidence. */
 static const struct {
     const char *kind, *metric;

@@ -108,6 +108,13 @@ const struct pw_rule pw_rules[] = {
      "--ignore-failure.",
      LOOK_AT_STDERR, pw_judge_failure, PW_FAILURE_RETURNED},
 
+    {"boots_failed", PW_SUGGEST_RED, "verdicts, runs[].worker_results[].verdict_detail",
+     "a virtual machine did not come to its command's result, or the command failed",
+     "verdict_detail says why: the console's last lines of a panic, the phase in which a timeout "
+     "came, what the monitor said. A boot that hangs in `kernel` has mostly no working clock or "
+     "accelerator.",
+     "grep -A1 '\"verdict\"' {summary}", pw_judge_boots_failed, 0},
+
     {"orphans", PW_SUGGEST_YELLOW, "warnings[orphans]",
      "processes outlived the command that started them",
      "The command should wait for what it starts. What lives on disturbs the next iteration.",

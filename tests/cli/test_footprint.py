@@ -1,6 +1,7 @@
 """`perfwrap footprint` and `perfwrap steady`: held against what /proc says beside them."""
 
 import datetime
+import json
 import os
 import re
 import shutil
@@ -59,7 +60,8 @@ class FootprintTest(PerfwrapTest):
 
     def pw(self, *words, expect=0, program=None, **popen):
         process = subprocess.run([program or PERFWRAP, *map(str, words)], env=self.env(), text=True,
-                                 stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False, **popen)
+                                 stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False,
+                                 **{"cwd": self.dir, **popen})
         self.assertNotRegex(process.stderr, "Sanitizer|runtime error:")
         self.assertEqual(expect, process.returncode, process.stdout + process.stderr)
         return process
@@ -72,7 +74,7 @@ class FootprintTest(PerfwrapTest):
     def start_steady(self, pid, *words):
         process = subprocess.Popen([PERFWRAP, "steady", str(pid), "--duration=60", "--interval=0.05", *words],
                                    env=self.env(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True)
+                                   stderr=subprocess.PIPE, text=True, cwd=self.dir)
         self.addCleanup(self._end, process)
         return process
 
@@ -115,7 +117,9 @@ class Footprint(FootprintTest):
                                                          "benchmark")))
         self.assertEqual(1, document["threads"])
         self.assertEqual(len(os.listdir(f"/proc/{pid}/fd")), document["open_files"])
-        self.assertEqual({"guest_kib": "not_supported"}, document["unavailable"])
+        self.assertEqual(dict.fromkeys(("guest_rss_kib", "guest_pss_kib", "monitor_overhead_kib"), "not_supported"),
+                         document["unavailable"])
+        self.assertNotIn("guest", self.pw("footprint", pid).stdout)
         self.assertLess(abs(seconds_of(document["at"]) - datetime.datetime.now().timestamp()), 60)
 
     def test_children_are_in_it(self):
@@ -186,7 +190,7 @@ class Footprint(FootprintTest):
     def test_of_another_user(self):
         process, pid = self.hold()
         nobody = self.as_nobody()
-        nobody.pop("out_dir")
+        nobody["cwd"] = nobody.pop("out_dir")
         document = self.document("footprint", pid, **nobody)
         self.assert_close(rollup(pid)["Rss"], document["rss_kib"])
         self.assertGreater(document["peak_rss_kib"], HELD_KIB)
@@ -202,9 +206,162 @@ class Footprint(FootprintTest):
 
     def test_nothing_is_disturbed(self):
         """Looking changes nothing, and perfwrap, below the shell that is looked at, is left out."""
-        run = self.run_sh('exec 2>&1; "$1" --json footprint $$; echo end', PERFWRAP)
+        run = self.run_sh('exec 2>&1; cd "$2"; "$1" --json footprint $$; echo end', PERFWRAP, self.dir)
         document = parse_json(run.out.rsplit("end", 1)[0])
         self.assertEqual(1, document["process_count"])
+
+
+@unittest.skipUnless(shutil.which("qemu-system-x86_64"), "QEMU is not installed")
+class Guest(FootprintTest):
+    """Machines whose CPU was never started: nothing but the monitor itself has touched their memory."""
+
+    def machine(self, *words):
+        process = self.target("qemu-system-x86_64", "-accel", "tcg", "-nodefaults", "-no-user-config", "-display", "none",
+                              "-S", "-chardev", "stdio,id=qmp", "-mon", "chardev=qmp,mode=control", *words)
+        # The greeting comes when the machine is made.
+        self.assertIn(b"QMP", process.stdout.readline())
+        return process
+
+    def guest(self, *words):
+        return self.document("footprint", self.machine(*words).pid)
+
+    def assert_adds_up(self, document):
+        self.assertEqual(document["pss_kib"] + document["hugetlb_kib"],
+                         document["guest_pss_kib"] + document["monitor_overhead_kib"])
+
+    def test_memory_that_nobody_has_touched(self):
+        for words in (["-M", "microvm", "-m", "256"], ["-M", "pc", "-m", "size=1G"]):
+            document = self.guest(*words)
+            self.assertLess(document["guest_rss_kib"], 8 * 1024)
+            self.assertGreater(document["monitor_overhead_kib"], 8 * 1024)
+            self.assert_adds_up(document)
+
+    def test_memory_that_is_there_from_the_start(self):
+        document = self.guest("-M", "microvm", "-m", HELD_MIB, "-object",
+                              f"memory-backend-ram,id=ram,size={HELD_MIB}M,prealloc=on", "-machine", "memory-backend=ram")
+        self.assert_close(HELD_KIB, document["guest_rss_kib"])
+        self.assert_close(HELD_KIB, document["guest_pss_kib"])
+        self.assert_adds_up(document)
+
+    def test_shared_memory(self):
+        for backing in ("memory-backend-memfd,share=on", "memory-backend-ram,share=on",
+                        "memory-backend-file,mem-path=/dev/shm,share=on"):
+            document = self.guest("-M", "microvm", "-m", HELD_MIB, "-object",
+                                  f"{backing},id=ram,size={HELD_MIB}M,prealloc=on", "-machine", "memory-backend=ram")
+            self.assert_close(HELD_KIB, document["guest_rss_kib"])
+            self.assert_close(document["pss_shmem_kib"], document["guest_pss_kib"])
+            self.assert_adds_up(document)
+
+    def test_no_mapping_fits(self):
+        halves = [word for n in (0, 1) for word in ("-object", f"memory-backend-ram,id=r{n},size=96M", "-numa",
+                                                    f"node,nodeid={n},memdev=r{n}")]
+        document = self.guest("-M", "pc", "-m", 192, *halves)
+        for key in ("guest_rss_kib", "guest_pss_kib", "monitor_overhead_kib"):
+            self.assertIsNone(document[key])
+            self.assertEqual("no_samples", document["unavailable"][key])
+
+    def test_over_time(self):
+        process = self.machine("-M", "microvm", "-m", HELD_MIB, "-object",
+                               f"memory-backend-ram,id=ram,size={HELD_MIB}M,prealloc=on", "-machine",
+                               "memory-backend=ram")
+        series = self.document("steady", process.pid, "--duration=0.4", "--interval=0.2")["summary"]["series"]
+        self.assert_close(HELD_KIB, series["guest_pss_kib"]["mean"])
+        self.assertGreater(series["monitor_overhead_kib"]["min"], 1024)
+        self.assertRegex(self.pw("steady", process.pid, "--duration=0.2", "--interval=0.2").stdout,
+                         r"guest memory, PSS, MiB +6[45]\.")
+
+    def test_text(self):
+        text = self.pw("footprint", self.machine("-M", "microvm", "-m", "256").pid).stdout
+        self.assertRegex(text, r"guest memory, RSS +\d\.\d\d MiB")
+        self.assertRegex(text, r"all but the guest, PSS +\d+\.\d\d MiB")
+
+
+class Summary(FootprintTest):
+    """summary.json, as every run has it."""
+
+    def summary(self, *words):
+        out = self.pw(*words).stdout
+        path = re.search(r"^summary_json=(.+)$", out, re.M).group(1)
+        self.assertTrue(path.startswith(str(self.dir)))
+        with open(path, encoding="utf-8") as file:
+            document = parse_json(file.read())
+        self.assertEqual([], schema_faults(schema_validator("summary"), document))
+        return path, document
+
+    def test_of_footprint(self):
+        _, pid = self.hold()
+        path, document = self.summary("footprint", pid)
+        self.assertIn("perf-results/footprint-", path)
+        self.assertEqual((1, "iterations", "footprint"),
+                         (document["iterations"], document["stop_reason"], document["profile"]["name"]))
+        numbers = document["summary"]["footprint"]
+        self.assert_close(rollup(pid)["Rss"] / 1024, numbers["rss_mb"]["p95"])
+        self.assertIsNone(numbers["guest_rss_mb"]["p95"])
+        self.assertNotIn("cpu_pct", numbers)
+        self.assertEqual([None] * 5, list(document["summary"]["latency_ms"].values()))
+        [run] = document["runs"]
+        self.assertIsNone(run["duration_ms"])
+        self.assertEqual("running", run["worker_results"][0]["termination"])
+        self.assertEqual((1, 0), (document["summary"]["successful_runs_total"],
+                                  document["summary"]["failed_runs_total"]))
+
+    def test_of_steady(self):
+        _, pid = self.hold()
+        path, document = self.summary("steady", pid, "--duration=0.4", "--interval=0.1", "--profile-name", "held",
+                                      "--out-dir", self.dir / "other")
+        self.assertIn("/other/held-", path)
+        self.assertGreaterEqual(document["iterations"], 4)
+        self.assertEqual("held", document["profile"]["name"])
+        self.assertIsNotNone(document["summary"]["footprint"]["cpu_pct"]["mean"])
+        self.assertNotIn("footprint_cpu_pct", document["runs"][0])
+        self.assertLessEqual({warning["kind"] for warning in document["warnings"]}, {"high_load"})
+
+    def test_the_other_subcommands_take_it(self):
+        _, pid = self.hold()
+        words = ("steady", pid, "--duration=0.5", "--interval=0.05")
+        (one, _), (two, _) = self.summary(*words), self.summary(*words)
+        self.assertIn("PASS: footprint.pss_mb", self.pw("check", "--bound", "footprint.pss_mb p95 <= 200", one).stdout)
+        self.assertIn("FAIL: footprint.pss_mb",
+                      self.pw("check", "--bound", "footprint.pss_mb p95 <= 8", one, expect=1).stdout)
+        # There is no latency, so nothing that is asked of it is kept.
+        self.pw("check", "--bound", "latency_ms p95 <= 1e9", one, expect=1)
+        group = parse_json(self.pw("index", one, two).stdout)["profiles"]["steady"]
+        self.assertEqual(2, group["metrics"]["footprint_rss_p95_mb"]["n"])
+        self.assertEqual({"present": False}, group["metrics"]["latency_p95_ms"])
+        compared = parse_json(self.pw("compare", "--format=json", one, two).stdout)
+        self.assertIn("footprint.rss_mb", json.dumps(compared))
+        larger, _ = self.summary("steady", self.hold(2 * HELD_MIB)[1], "--duration=0.5", "--interval=0.05")
+        self.pw("compare", "--fail-on=slower", one, two)
+        self.pw("compare", "--fail-on=slower", one, larger, expect=1)
+        self.pw("suggest", one)
+        self.assertRegex(self.pw("show", one).stdout, r"RSS +p50 6\d\.\d\d MiB")
+
+    def test_json_names_it(self):
+        _, pid = self.hold(1)
+        for words in (["footprint", pid], ["steady", pid, "--duration=0.1", "--interval=0.1"]):
+            document = parse_json(self.pw("--mode", "ax", *words).stdout)["result"]
+            self.assertTrue(os.path.exists(document["summary_json"]))
+
+    def test_of_one_that_ended(self):
+        process, pid = self.hold(4)
+        steady = self.start_steady(pid, "--json")
+        wait_until(lambda: self.has_begun(steady))
+        process.kill()
+        process.wait()
+        out, _ = steady.communicate(timeout=60)
+        with open(parse_json(out)["summary_json"], encoding="utf-8") as file:
+            document = parse_json(file.read())
+        self.assertEqual("error", document["stop_reason"])
+        self.assertGreater(document["iterations"], 0)
+
+    def test_no_folder_is_left_for_nothing(self):
+        gone = subprocess.Popen(["/bin/true"])
+        gone.wait()
+        self.pw("footprint", gone.pid, expect=2)
+        self.assertFalse((self.dir / "perf-results").exists())
+        (self.dir / "file").touch()
+        _, pid = self.hold(1)
+        self.assertIn("--out-dir", self.pw("footprint", pid, "--out-dir", self.dir / "file", expect=125).stderr)
 
 
 class Match(FootprintTest):
@@ -382,7 +539,7 @@ class Envelope(FootprintTest):
         gone = subprocess.Popen(["/bin/true"])
         gone.wait()
         rows = ((["footprint", gone.pid], "not_found"), (["steady", gone.pid], "not_found"),
-                (["footprint", "vm1"], "permanent"), (["footprint"], "permanent"), (["footprint", "--nosuch"], "permanent"),
+                (["footprint", "vm1", "--state-dir", self.dir / "state"], "not_found"), (["footprint"], "permanent"), (["footprint", "--nosuch"], "permanent"),
                 (["footprint", 1, 2], "permanent"), (["footprint", "--match", "("], "permanent"),
                 (["steady", 1, "--interval", 20], "permanent"))
         for words, kind in rows:
@@ -391,7 +548,8 @@ class Envelope(FootprintTest):
             self.assertIs(False, document["ok"])
             self.assertEqual(kind, document["error"]["kind"], words)
             self.assertTrue(document["error"]["message"])
-        self.assertIn("--match", self.ax("--mode", "ax", "footprint", "vm1", expect=1)["error"]["remediation"])
+        self.assertIn("--match", self.ax("--mode", "ax", "footprint", "vm1", "--state-dir", self.dir,
+                                        expect=1)["error"]["remediation"])
 
     def test_other_subcommands_know_no_envelope(self):
         process = self.pw("--mode", "ax", "show", "x", expect=2)
@@ -411,7 +569,10 @@ class Refused(FootprintTest):
 
     def test_usage(self):
         self.refuse("footprint", says="no TARGET given")
-        self.refuse("footprint", "machine", says="--match REGEX")
+        self.refuse("footprint", "machine", "--state-dir", self.dir, says="--match REGEX")
+        self.refuse("footprint", "machine", "--state-dir", self.dir, says="`machine`")
+        self.refuse("steady", "../machine", "--state-dir", self.dir, says="--match REGEX")
+        self.refuse("footprint", 1, "--profile-name", "a/b", says="slashes")
         self.refuse("footprint", 0, says="no pid")
         self.refuse("footprint", -5, says="")
         self.refuse("footprint", 99999999999, says="no pid")

@@ -13,11 +13,12 @@ except ImportError as fault:
 
 # Objects whose keys the schema leaves open.
 OPEN = {"environment", "data", "queue_cancel_metrics", "queue_cancel_datapoints", "unavailable",
-        "attributes", "lost"}
+        "attributes", "lost", "machine"}
 # Objects whose keys are names from outside, but not what stands under them.
-NAMED = {"otel_metrics", "marks", "phases"}
+NAMED = {"otel_metrics", "marks", "phases", "verdicts"}
 # Keys that are not always there.
-OPTIONAL = {"conflicting", "marks", "phases"}
+OPTIONAL = {"conflicting", "marks", "phases", "machine", "verdicts", "verdict", "verdict_detail", "until",
+            "teardown_ms", "boot", "disk_clone_ms"}
 
 
 def places(value, path=()):

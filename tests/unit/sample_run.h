@@ -27,6 +27,32 @@ static inline void add_iteration(struct pw_run_record *run, size_t worker_count,
     assert_int_equal(pw_run_record_append(run, &iteration, NULL), 0);
 }
 
+/* A run of one machine after another: the second's command returned 3. */
+static inline void make_machines_sample(struct pw_run_record *run)
+{
+    static const char *const verdicts[] = {"ok", "guest_command_failed", "ok"};
+    pw_run_record_init(run);
+    run->profile = json_pack("{s:n, s:s, s:i, s:i, s:i}", "name", "phase", "measure", "concurrency",
+                             1, "warmup", 0, "iterations", 3);
+    run->machine = json_pack("{s:s, s:i}", "accel", "tcg", "memory_mib", 256);
+    for (size_t i = 0; i < 3; i++) {
+        struct pw_iteration_record iteration;
+        assert_int_equal(pw_iteration_record_init(&iteration, (unsigned)i + 1, 1, NULL), 0);
+        struct pw_worker_record *worker = &iteration.workers[0];
+        worker->started_at_ns = PW_NS_PER_SEC;
+        worker->ended_at_ns = PW_NS_PER_SEC + pw_ms_to_ns(1200);
+        worker->duration_ms = 1200;
+        worker->end = PW_END_UNTIL;
+        worker->verdict = verdicts[i];
+        worker->return_code = i == 1 ? 3 : 0;
+        worker->verdict_detail = i == 1 ? strdup("the command returned 3\nlast line") : NULL;
+        worker->values[PW_METRIC_DISK_CLONE] = pw_value_of(2);
+        worker->values[PW_METRIC_TEARDOWN] = pw_value_of(15);
+        assert_int_equal(pw_iteration_fold(&iteration, NULL), 0);
+        assert_int_equal(pw_run_record_append(run, &iteration, NULL), 0);
+    }
+}
+
 static inline void set_all(struct pw_iteration_record *iteration, enum pw_metric_id id,
                            double number)
 {

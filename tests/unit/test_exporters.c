@@ -1,6 +1,7 @@
 /* exporters: the document, its two renderings, and what the reports say of a summary. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include "exporters/exporter.h"
 #include "exporters/report.h"
 #include "tests/unit/sample_moments.h"
+#include "tests/unit/sample_run.h"
 
 static void fill(struct pw_document *document)
 {
@@ -93,7 +95,7 @@ static void test_numbers(void **state)
 }
 
 /* Three iterations of two workers; one worker failed; every metric of workers has the value 4. */
-static struct pw_summary *make_summary(void)
+static struct pw_summary *make_summary_with(bool optional)
 {
     struct pw_run_record run;
     struct pw_err err = PW_ERR_INIT;
@@ -118,7 +120,9 @@ static struct pw_summary *make_summary(void)
             worker->ended_at_ns = (int64_t)(100 + i * 10 + w) * 1000000;
             worker->duration_ms = 100 + i * 10 + w;
             for (size_t m = 0; m < PW_METRIC_COUNT; m++) {
-                worker->values[m] = pw_value_of(4);
+                if (optional || !pw_metrics[m].optional) {
+                    worker->values[m] = pw_value_of(4);
+                }
             }
         }
         assert_int_equal(pw_iteration_fold(&iteration, NULL), 0);
@@ -131,6 +135,12 @@ static struct pw_summary *make_summary(void)
     pw_run_record_done(&run);
     assert_non_null(summary);
     return summary;
+}
+
+/* A run of plain commands. */
+static struct pw_summary *make_summary(void)
+{
+    return make_summary_with(false);
 }
 
 static void render(const char *name, const struct pw_summary *summary, struct pw_str *text)
@@ -172,12 +182,37 @@ static void test_full_report(void **state)
     pw_summary_free(summary);
 }
 
+static void test_machines(void **state)
+{
+    (void)state;
+    struct pw_run_record run;
+    struct pw_err err = PW_ERR_INIT;
+    make_machines_sample(&run);
+    struct pw_summary *summary = pw_summary_build(&run, &err);
+    pw_run_record_done(&run);
+    assert_non_null(summary);
+    PW_STR_AUTO text = PW_STR_INIT;
+    render("md", summary, &text);
+    assert_has(&text, "## Verdicts\n");
+    assert_has(&text, "- ok: `2`\n- guest_command_failed: `1`\n");
+    assert_has(&text, "| 2 | 1 | 3 | guest_command_failed | the command returned 3");
+    assert_has(&text, "| teardown_ms | 15.000 | 15.000 | 15.000 |\n");
+    assert_has(&text, "## Virtual Machine\n");
+    assert_has(&text, "- accel: `tcg`\n");
+    pw_str_clear(&text);
+    render("text", summary, &text);
+    assert_has(&text, "ok 2, guest_command_failed 1\n");
+    assert_has(&text, "iteration 2, worker 1: guest_command_failed: the command returned 3\n");
+    assert_null(strstr(text.text, "last line"));
+    pw_summary_free(summary);
+}
+
 /* No metric is left out of the report by its path: each has a row, but those in KiB that repeat one
  * in MiB. */
 static void test_every_metric_has_a_row(void **state)
 {
     (void)state;
-    struct pw_summary *summary = make_summary();
+    struct pw_summary *summary = make_summary_with(true);
     PW_STR_AUTO text = PW_STR_INIT;
     render("md", summary, &text);
     for (size_t m = 0; m < PW_METRIC_COUNT; m++) {
@@ -295,11 +330,17 @@ static void test_table_of_exporters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_markdown),           cmocka_unit_test(test_text),
-        cmocka_unit_test(test_failure_is_told),    cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_full_report),        cmocka_unit_test(test_every_metric_has_a_row),
-        cmocka_unit_test(test_short_report),       cmocka_unit_test(test_json_is_the_document),
-        cmocka_unit_test(test_table_of_exporters), cmocka_unit_test(test_marks),
+        cmocka_unit_test(test_markdown),
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_failure_is_told),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_full_report),
+        cmocka_unit_test(test_machines),
+        cmocka_unit_test(test_every_metric_has_a_row),
+        cmocka_unit_test(test_short_report),
+        cmocka_unit_test(test_json_is_the_document),
+        cmocka_unit_test(test_table_of_exporters),
+        cmocka_unit_test(test_marks),
         cmocka_unit_test(test_many_marks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

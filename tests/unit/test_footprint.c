@@ -10,6 +10,7 @@
 #include "wrapper/cli/steady.h"
 #include "wrapper/cli/target.h"
 #include "wrapper/probe/footprint.h"
+#include "wrapper/probe/footprint_guest.h"
 #include "wrapper/probe/proc_file.h"
 
 enum { ROOT = 9000002, A = 9000003, B = 9000004, SELF = 9000009, TEXT_BYTES = 512 };
@@ -142,6 +143,105 @@ static void sums_of_a_tree(void **state)
     assert_int_equal(second->ppid, ROOT);
     assert_string_equal(second->name, "a) b");
     assert_false(second->is_root);
+}
+
+static void put_words(struct world *world, pid_t pid, const char *words, size_t length)
+{
+    char path[PATH_MAX], name[64];
+    snprintf(name, sizeof name, "%d/cmdline", pid);
+    put(world, pid, "cmdline", "");
+    fake_path(&world->fake, path, name);
+    assert_int_equal(pw_file_write(path, words, length, 0600, NULL), 0);
+}
+#define WORDS(text) text, sizeof text
+
+/* Mappings of a monitor: its program, an arena that is as large and not to be touched, code that it
+ * made, the guest, a file. */
+static const char smaps[] =
+    "1000-8001000 ---p 00000000 00:00 0 \nSize: 131072 kB\nRss: 0 kB\nPss: 0 kB\n"
+    "10000000-18000000 rwxp 00000000 00:00 0 \nRss: 70 kB\nPss: 70 kB\n"
+    "20000000-28200000 rw-s 00000000 00:01 77    /memfd:ram (deleted)\nSize: 133120 kB\n"
+    "Rss: 600 kB\nPss: 300 kB\nShared_Hugetlb: 2 kB\nPrivate_Hugetlb: 4 kB\nVmFlags: rd wr\n"
+    "30000000-38000000 rw-p 00000000 08:01 78    /home/disk with\\012blanks\nRss: 9 kB\nPss: 9 kB\n"
+    "7000000000-7000800000 rw-p 00000000 00:00 0 [stack]\nRss: 80 kB\nPss: 80 kB\n";
+
+static void memory_of_a_guest(void **state)
+{
+    struct world *world = *state;
+    put_words(world, ROOT, WORDS("/usr/bin/qemu-system-x86_64\0-M\0pc\0-m\000128"));
+    put(world, ROOT, "smaps", smaps);
+    put_children(world, ROOT, "9000003 ");
+    put_process(world, A, 200, (struct fields){.ppid = ROOT});
+    assert_int_equal(look(world), PW_FOOT_SEEN);
+    const struct pw_value *totals = world->look.totals;
+    assert_value(totals[PW_FOOT_GUEST_RSS], 606);
+    assert_value(totals[PW_FOOT_GUEST_PSS], 306);
+    assert_value(totals[PW_FOOT_OVERHEAD], 1202 + 2 * 6144 - 306);
+    assert_int_equal(pw_footprint_process(world->footprint, 0)->guest_kib, 128 << 10);
+    assert_int_equal(pw_footprint_process(world->footprint, 1)->guest_kib, 0);
+}
+
+static void memory_of_a_guest_that_is_told(void **state)
+{
+    struct world *world = *state;
+    put_words(world, ROOT, WORDS("/opt/firecracker\0--no-api"));
+    put(world, ROOT, "smaps", smaps);
+    assert_int_equal(look(world), PW_FOOT_SEEN);
+    assert_int_equal(world->look.totals[PW_FOOT_OVERHEAD].state, PW_ABSENT_NOT_SUPPORTED);
+    pw_footprint_set_guest(world->footprint, ROOT, 129 << 10);
+    assert_int_equal(look(world), PW_FOOT_SEEN);
+    assert_value(world->look.totals[PW_FOOT_GUEST_RSS], 606);
+    pw_footprint_set_guest(world->footprint, ROOT, 131 << 10); /* larger than the mapping */
+    assert_int_equal(look(world), PW_FOOT_SEEN);
+    assert_int_equal(world->look.totals[PW_FOOT_GUEST_RSS].state, PW_ABSENT_NO_SAMPLES);
+    assert_int_equal(world->look.totals[PW_FOOT_OVERHEAD].state, PW_ABSENT_NO_SAMPLES);
+}
+
+static void a_guest_that_cannot_be_told_from_another(void **state)
+{
+    struct world *world = *state;
+    put_words(world, ROOT, WORDS("qemu-kvm"));
+    put(world, ROOT, "smaps",
+        "10000000-18000000 rw-p 00000000 00:00 0 \nRss: 7 kB\nPss: 7 kB\n"
+        "20000000-28000000 rw-p 00000000 00:00 0 \nRss: 8 kB\nPss: 8 kB\n");
+    assert_int_equal(look(world), PW_FOOT_SEEN);
+    assert_int_equal(world->look.totals[PW_FOOT_GUEST_PSS].state, PW_ABSENT_NO_SAMPLES);
+    /* A third one that fits better. */
+    put(world, ROOT, "smaps",
+        "10000000-18200000 rw-p 00000000 00:00 0 \nRss: 7 kB\nPss: 7 kB\n"
+        "20000000-28200000 rw-p 00000000 00:00 0 \nRss: 8 kB\nPss: 8 kB\n"
+        "30000000-38000000 rw-p 00000000 00:00 0 \nRss: 9 kB\nPss: 9 kB\n");
+    assert_int_equal(look(world), PW_FOOT_SEEN);
+    assert_value(world->look.totals[PW_FOOT_GUEST_PSS], 9);
+    put(world, ROOT, "smaps", "");
+    assert_int_equal(look(world), PW_FOOT_SEEN);
+    assert_int_equal(world->look.totals[PW_FOOT_GUEST_PSS].state, PW_ABSENT_NO_SAMPLES);
+}
+
+static void memory_in_a_command_line(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words;
+        size_t length;
+        uint64_t kib;
+    } rows[] = {
+        {WORDS("qemu-system-x86_64\0-m\000512"), 512 << 10},
+        {WORDS("qemu-system-aarch64\0-m\0002G,slots=2,maxmem=8G"), 2 << 20},
+        {WORDS("/usr/bin/qemu-system-x86_64\0-m\0slots=2,size=1024M"), 1024 << 10},
+        {WORDS("qemu-system-x86_64\0--m\0size=4096k"), 4096},
+        {WORDS("qemu-system-x86_64\0-S"), 128 << 10},
+        {WORDS("qemu-system-x86_64\0-m"), 128 << 10},
+        {WORDS("qemu-system-x86_64\0-m\0lots"), 0},
+        {WORDS("qemu-system-x86_64\0-m\0001Q"), 0},
+        {WORDS("qemu-system-x86_64\0-m\00099999999999999999999"), 0},
+        {WORDS("qemu-img\0-m\000512"), 0},
+        {WORDS(""), 0},
+        {"qemu-system-x86_64", 18, 0}, /* cut off */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(pw_foot_guest_parse(rows[i].words, rows[i].length), rows[i].kib);
+    }
 }
 
 /* smaps_rollup is not there (refused or before Linux 4.14): what status has stays, the rest is
@@ -504,6 +604,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_WORLD(sums_of_a_tree),
+        IN_WORLD(memory_of_a_guest),
+        IN_WORLD(memory_of_a_guest_that_is_told),
+        IN_WORLD(a_guest_that_cannot_be_told_from_another),
+        cmocka_unit_test(memory_in_a_command_line),
         IN_WORLD(unknown_is_not_zero),
         IN_WORLD(an_old_kernel),
         IN_WORLD(who_is_gone),

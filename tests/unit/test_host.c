@@ -28,6 +28,7 @@ static const char *const keys[] = {"kernel",
                                    "page_size_bytes",
                                    "clocksource",
                                    "transparent_hugepage",
+                                   "ksm",
                                    "cgroup",
                                    "ebpf",
                                    "perf_event_paranoid",
@@ -147,6 +148,7 @@ static void everything_there(void **state)
     fake_text(fake, "proc/loadavg", "0.50 1.25 2.00 1/100 4242\n");
     fake_text(fake, "sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc\n");
     fake_text(fake, "sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
+    fake_text(fake, "sys/kernel/mm/ksm/run", "1\n");
     json_t *host = describe(fake);
     assert_text(host, "kernel", "6.1.0-test");
     assert_text(host, "cpu_model", "Some CPU @ 2.00GHz");
@@ -164,6 +166,7 @@ static void everything_there(void **state)
     assert_number(host, "page_size_bytes", (double)sysconf(_SC_PAGESIZE));
     assert_text(host, "clocksource", "tsc");
     assert_text(host, "transparent_hugepage", "madvise");
+    assert_int_equal(json_integer_value(json_object_get(host, "ksm")), 1);
     assert_number(host, "perf_event_paranoid", -1);
     assert_text(host, "container", NULL);
     assert_text(host, "virtualization", NULL);

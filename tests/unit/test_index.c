@@ -787,7 +787,7 @@ static void test_marks(void **state)
     json_t *cold = build_cached(state, cache, &counts);
     assert_int_equal(counts.read, 5);
     assert_int_equal(json_object_size(at(cold, "profiles.boot.metrics")),
-                     PW_INDEX_METRIC_COUNT + 3);
+                     PW_INDEX_CONTRACT_COUNT + 3);
     const json_t *ready = json_object_get(at(cold, "profiles.boot.metrics"), "marks.ready_ms.p50");
     assert_number(ready, "n", 5);
     assert_number(ready, "median", 12);
@@ -820,7 +820,7 @@ static void test_other_marks(void **state)
     assert_number(json_object_get(metrics, "marks.serving_ms.p50"), "n", 1);
     assert_number(json_object_get(metrics, "phases.end_ms.p50"), "n", 2);
     assert_null(json_object_get(metrics, "marks.never_ms.p50")); /* no run has a value */
-    assert_int_equal(json_object_size(at(index, "profiles.cold.metrics")), PW_INDEX_METRIC_COUNT);
+    assert_int_equal(json_object_size(at(index, "profiles.cold.metrics")), PW_INDEX_CONTRACT_COUNT);
     json_decref(index);
 }
 

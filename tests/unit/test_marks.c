@@ -38,6 +38,7 @@ static void every_source_is_understood(void **state)
                                         "h2=http://[::1]:80{worker_id}/",
                                         "s=otlp:span:my span:x",
                                         "l=otlp:log:/up$/",
+                                        "c=serial:/^login:/",
                                         NULL};
     static const struct {
         enum pw_mark_source source;
@@ -53,7 +54,8 @@ static void every_source_is_understood(void **state)
                     {PW_MARK_HTTP, "http://127.0.0.1:80/health"},
                     {PW_MARK_HTTP, "http://[::1]:80{worker_id}/"},
                     {PW_MARK_OTLP_SPAN, "my span:x"},
-                    {PW_MARK_OTLP_LOG, "/up$/"}};
+                    {PW_MARK_OTLP_LOG, "/up$/"},
+                    {PW_MARK_STDOUT, "/^login:/"}};
     struct pw_marks marks;
     give(&marks, texts);
     assert_int_equal(marks.names.count, sizeof expected / sizeof *expected);
@@ -89,7 +91,10 @@ static void faults_are_told_with_a_remedy(void **state)
         {"x=fd4", "no source", "`fd3`"},
         {"x=otlp:spam:a", "no source", "`otlp:span:`"},
         {"x=", "no source", "one of"},
-        {"x=serial:/a/", "no source", ""},
+        {"x=serial:a", "not /REGEX/", "/listening on/"},
+        {"x=seral:/a/", "no source", "`serial:`"},
+        {"x=guest:/a/", "no source", ""},
+        {"x=guest", "no source", ""},
         {"x=stdout:a", "not /REGEX/", "stdout:/"},
         {"x=stdout:/", "not /REGEX/", ""},
         {"x=stderr:/a(/", "character 3", ""},
@@ -287,6 +292,59 @@ static void descriptor_3_names_marks(void **state)
     bench_done(&bench);
 }
 
+/* What a guest tells may come either way, and is more than marks. */
+static void guests_name_marks_on_both_streams(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"up=fd3", "out=stdout:/^x/", NULL};
+    struct bench bench;
+    struct pw_moments moments;
+    give(&bench.marks, texts);
+    assert_int_equal(pw_marks_add_guest(&bench.marks, "kernel", NULL), 0);
+    assert_int_equal(pw_marks_add_guest(&bench.marks, "exec", NULL), 0);
+    assert_string_equal(pw_mark_source_name(bench.marks.items[2].source), "guest");
+    assert_int_equal(pw_mark_watch_init(&bench.watch, &bench.marks, NULL), 0);
+    hear(&bench, PW_MARK_FD3, "PW out\nPW fault\nPW kernel uptime=0.6\n", 1);
+    EXPECT(&bench, 0, 0, 1, 0);
+    hear(&bench, PW_MARK_STDOUT, "PW up\n PW exec\nPW execs\nPW kernel\r\n", 2);
+    EXPECT(&bench, 0, 0, 1, 0); /* `up` is told on descriptor 3 only */
+    hear(&bench, PW_MARK_STDERR, "PW exec\n", 3);
+    hear(&bench, PW_MARK_STDOUT, "x\nPW exec\r\n", 4);
+    hear(&bench, PW_MARK_FD3, "PW exec\nPW up\n", 5);
+    EXPECT(&bench, 5, 4, 1, 4);
+    assert_int_equal(bench.watch.unknown, 0);
+    pw_mark_watch_moments(&bench.watch, 0, 3, &moments); /* read after the end, written before */
+    assert_int_equal(moments.at_ns[3], 3);
+    pw_mark_watch_reset(&bench.watch);
+    hear(&bench, PW_MARK_STDOUT, "PW exec\nx\nPW kernel", 6);
+    EXPECT(&bench, 0, 6, 0, 6);
+    pw_mark_watch_close(&bench.watch, 7);
+    EXPECT(&bench, 0, 6, 7, 6);
+    bench_done(&bench);
+}
+
+static void names_of_guests_are_checked(void **state)
+{
+    (void)state;
+    static const char *const faulty[] = {"", "end", "a b", "a=fd3", "there"};
+    static const char *const there[] = {"there=fd3", NULL};
+    struct pw_marks marks;
+    give(&marks, there);
+    for (size_t i = 0; i < sizeof faulty / sizeof *faulty; i++) {
+        struct pw_err err = PW_ERR_INIT;
+        assert_int_equal(pw_marks_add_guest(&marks, faulty[i], &err), -1);
+        assert_int_equal(err.cls, PW_ERR_USAGE);
+    }
+    assert_int_equal(marks.names.count, 1);
+    for (int i = 1; i < PW_LIMIT_MOMENTS; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "g%d", i);
+        assert_int_equal(pw_marks_add_guest(&marks, name, NULL), 0);
+    }
+    assert_int_equal(pw_marks_add_guest(&marks, "more", NULL), -1);
+    pw_marks_done(&marks);
+}
+
 static void what_comes_after_the_end_is_not_the_workers(void **state)
 {
     (void)state;
@@ -335,6 +393,30 @@ static void a_slow_pattern_is_given_up(void **state)
     assert_false(bench.watch.gave_up);
     hear(&bench, PW_MARK_STDOUT, "aaa\n", 2);
     EXPECT(&bench, 2);
+    bench_done(&bench);
+}
+
+/* What a guest tells is heard on all the same, there and on descriptor 3. */
+static void guests_are_not_given_up(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"slow=stdout:/^(a+)+$/", NULL};
+    static const char line[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\n";
+    struct bench bench;
+    give(&bench.marks, texts);
+    assert_int_equal(pw_marks_add_guest(&bench.marks, "console", NULL), 0);
+    assert_int_equal(pw_marks_add_guest(&bench.marks, "told", NULL), 0);
+    assert_int_equal(pw_mark_watch_init(&bench.watch, &bench.marks, NULL), 0);
+    while (!bench.watch.gave_up) {
+        hear(&bench, PW_MARK_STDOUT, line, 1);
+    }
+    hear(&bench, PW_MARK_STDOUT, "aaa\nPW console\n", 2);
+    EXPECT(&bench, 0, 2, 0);
+    hear(&bench, PW_MARK_FD3, "PW told\n", 3);
+    EXPECT(&bench, 0, 2, 3);
+    for (int i = 0; i < PW_MARK_STREAMS; i++) {
+        assert_int_equal(bench.watch.streams[i].wanted, 0);
+    }
     bench_done(&bench);
 }
 
@@ -391,8 +473,11 @@ int main(void)
         cmocka_unit_test(pieces_make_no_difference),
         cmocka_unit_test(long_lines_are_cut),
         cmocka_unit_test(descriptor_3_names_marks),
+        cmocka_unit_test(guests_name_marks_on_both_streams),
+        cmocka_unit_test(names_of_guests_are_checked),
         cmocka_unit_test(what_comes_after_the_end_is_not_the_workers),
         cmocka_unit_test(a_slow_pattern_is_given_up),
+        cmocka_unit_test(guests_are_not_given_up),
         cmocka_unit_test(other_threads_may_see),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include "core/limits.h"
 #include "wrapper/run/outfit.h"
@@ -54,9 +55,44 @@ static void test_placeholders(void **state)
     expect_expanded("{traceparent}", &sample,
                     "00-0123456789abcdef0123456789abcdef-fedcba9876543210-01");
     silent.endpoint = silent.trace_id = silent.span_id = silent.run_id = NULL;
+    expect_expanded("<{endpoint_port}{endpoint_path}>", &silent, "<>");
     expect_expanded("<{endpoint}{metrics_endpoint}{traces_endpoint}{logs_endpoint}{traceparent}"
                     "{run_id}>{worker_id}",
                     &silent, "<>11");
+}
+
+static void test_parts_of_endpoint(void **state)
+{
+    static const struct {
+        const char *endpoint, *port, *path;
+    } cases[] = {{"http://127.0.0.1:40123/TOKEN", "40123", "/TOKEN"},
+                 {"http://127.0.0.1:40123", "40123", ""},
+                 {"http://[::1]:4318/a:1/b", "4318", "/a:1/b"},
+                 {"http://[::1]/x", "80", "/x"},
+                 {"https://collector.example/v:9", "443", "/v:9"},
+                 {"http://host", "80", ""}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct pw_worker_facts facts = sample;
+        PW_STR_AUTO expected = PW_STR_INIT;
+        facts.endpoint = cases[i].endpoint;
+        pw_str_addf(&expected, "http://10.0.2.2:%s%s", cases[i].port, cases[i].path);
+        expect_expanded("http://10.0.2.2:{endpoint_port}{endpoint_path}", &facts, expected.text);
+    }
+}
+
+static void test_time(void **state)
+{
+    PW_STR_AUTO out = PW_STR_INIT;
+    struct timespec before, after;
+    (void)state;
+    clock_gettime(CLOCK_REALTIME, &before);
+    pw_outfit_expand("{unix_ns}", 9, &sample, &out);
+    clock_gettime(CLOCK_REALTIME, &after);
+    long long ns = strtoll(out.text, NULL, 10);
+    assert_int_equal(strspn(out.text, "0123456789"), out.length);
+    assert_true(ns >= before.tv_sec * 1000000000LL + before.tv_nsec);
+    assert_true(ns <= after.tv_sec * 1000000000LL + after.tv_nsec);
 }
 
 /* TOML, JSON, templates of others: what is no placeholder of ours is left as it is. */
@@ -238,6 +274,31 @@ static void test_give_fails(void **state)
     assert_contains(err.message, "give worker 11 its files: ");
 }
 
+/* Strings with NULs between them, verbatim and not. */
+static void test_give_bytes(void **state)
+{
+    static const char text[] = "WAIT\0{worker_id}\0"
+                               "arg={worker_id}\0\0{iteration}\0";
+    static const char expected[] = "WAIT\0{worker_id}\0"
+                                   "arg=11\0\0"
+                                   "4\0";
+    struct pw_worker_file file = {.dest = strdup("job"),
+                                  .text = malloc(sizeof text - 1),
+                                  .size = sizeof text - 1,
+                                  .verbatim = sizeof "WAIT\0{worker_id}"};
+    struct pw_worker_facts facts = sample;
+    PW_FREE_AUTO char *path = in_folder(state, "job"), *found = NULL;
+    size_t size = 0;
+    assert_non_null(file.text);
+    memcpy(file.text, text, sizeof text - 1);
+    facts.worker_dir = *state;
+    assert_int_equal(pw_outfit_add_file(&outfit, &file, &err), 0);
+    assert_int_equal(pw_outfit_give(&outfit, &facts, &err), 0);
+    assert_int_equal(pw_file_read(path, 4096, &found, &size, &err), 0);
+    assert_int_equal(size, sizeof expected - 1);
+    assert_memory_equal(found, expected, sizeof expected - 1);
+}
+
 /* No link in the place of the file is followed. */
 static void test_link_in_the_way(void **state)
 {
@@ -284,12 +345,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_placeholders),
+        cmocka_unit_test(test_parts_of_endpoint),
+        cmocka_unit_test(test_time),
         cmocka_unit_test(test_other_braces),
         cmocka_unit_test(test_bytes),
         cmocka_unit_test_setup_teardown(test_variables, begin, end),
         cmocka_unit_test_setup_teardown(test_template_refused, begin, end),
         cmocka_unit_test_setup_teardown(test_template_too_large, begin, end),
         cmocka_unit_test_setup_teardown(test_give, begin, end),
+        cmocka_unit_test_setup_teardown(test_give_bytes, begin, end),
         cmocka_unit_test_setup_teardown(test_give_fails, begin, end),
         cmocka_unit_test_setup_teardown(test_link_in_the_way, begin, end),
         cmocka_unit_test_setup_teardown(test_secret, begin, end),

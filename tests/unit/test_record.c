@@ -273,11 +273,11 @@ static void test_names(void **state)
 {
     (void)state;
     static const char *const ends[] = {"exited", "signaled", "timeout", "interrupted",
-                                       "lost",   "until",    "missed"};
+                                       "lost",   "until",    "missed",  "running"};
     static const char *const stops[] = {"iterations",     "time_budget",  "confidence",
                                         "max_iterations", "interrupted",  "error",
                                         "sla_decided",    "sla_undecided"};
-    assert_int_equal(PW_END_COUNT, 7);
+    assert_int_equal(PW_END_COUNT, 8);
     assert_int_equal(PW_STOP_COUNT, 8);
     for (int i = 0; i < PW_END_COUNT; i++) {
         assert_string_equal(pw_end_name((enum pw_end)i), ends[i]);

@@ -126,6 +126,30 @@ static void test_summary_with_marks_validates(void **state)
     pw_run_record_done(&run);
 }
 
+static void test_summary_of_machines_validates(void **state)
+{
+    struct pw_run_record run;
+    make_machines_sample(&run);
+    struct pw_summary *summary = pw_summary_build(&run, NULL);
+    json_t *schema = pw_summary_schema(NULL);
+    check(state, schema, (json_t *)pw_summary_root(summary));
+    json_decref(schema);
+    pw_summary_free(summary);
+    pw_run_record_done(&run);
+}
+
+static void test_iteration_of_a_machine_validates(void **state)
+{
+    struct pw_run_record run;
+    make_machines_sample(&run);
+    json_t *schema = pw_iteration_schema(NULL);
+    json_t *iteration = pw_iteration_to_json(&run.iterations[1], NULL);
+    check(state, schema, iteration);
+    json_decref(iteration);
+    json_decref(schema);
+    pw_run_record_done(&run);
+}
+
 static void test_iteration_with_marks_validates(void **state)
 {
     struct pw_run_record run;
@@ -196,6 +220,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_iteration_with_marks_validates, make_folder,
                                         drop_folder),
         cmocka_unit_test_setup_teardown(test_summary_validates, make_folder, drop_folder),
+        cmocka_unit_test_setup_teardown(test_summary_of_machines_validates, make_folder,
+                                        drop_folder),
+        cmocka_unit_test_setup_teardown(test_iteration_of_a_machine_validates, make_folder,
+                                        drop_folder),
         cmocka_unit_test_setup_teardown(test_empty_summary_validates, make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(test_iteration_validates, make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(test_summary_with_telemetry_validates, make_folder,

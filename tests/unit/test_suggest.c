@@ -432,6 +432,10 @@ static const struct made cases[] = {
     {"telemetry_limits", true, 5, 1, 100, 0.05, 0, 0, NULL, WARNING("telemetry_limits", "{}")},
     {"telemetry_limits", false, 5, 1, 100, 0.05, 0, 0, NULL,
      "{\"warnings\": [{\"kind\": \"telemetry_limits\"}, 5, null]}"},
+    {"boots_failed", true, 5, 1, 100, 0.05, 0, 0, NULL,
+     "{\"summary\": {\"verdicts\": {\"ok\": 4, \"timeout\": 1}}}"},
+    {"boots_failed", false, 5, 1, 100, 0.05, 0, 0, NULL,
+     "{\"summary\": {\"verdicts\": {\"ok\": 5}}}"},
     {"failure_timeout", true, 5, 1, 100, 0.05, 0, 124, "timeout", NULL},
     {"failure_timeout", false, 5, 1, 100, 0.05, 0, 124, "exited", NULL},
     {"failure_returned", true, 5, 1, 100, 0.05, 0, 124, "exited", NULL},
@@ -618,6 +622,34 @@ static void test_older_summary(void **state)
     json_decref(document);
 }
 
+static void test_boots_that_failed(void **state)
+{
+    static const char head[] = "{\"summary\": {\"latency_ms\": {\"mean\": 100}, \"verdicts\": ";
+    static const char tail[] = "}, \"runs\": [{\"return_code\": 0}]}";
+    static const struct {
+        const char *verdicts, *message;
+    } rows[] = {
+        {"{\"ok\": 7, \"timeout\": 2, \"guest_panic\": 1}",
+         "3 of 10 boots failed: timeout 2, guest_panic 1."},
+        {"{\"ok\": 7}", NULL},
+        {"{}", NULL},
+        {"null", NULL},
+        {"[1]", NULL},
+        {"{\"timeout\": \"2\", \"ok\": 0}", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        PW_STR_AUTO text = PW_STR_INIT;
+        pw_str_addf(&text, "%s%s%s", head, rows[i].verdicts, tail);
+        json_t *document = suggest_for_root(state, json_loads(text.text, 0, NULL));
+        const json_t *finding = find(document, "findings", NULL, "boots_failed");
+        assert_int_equal(finding != NULL, rows[i].message != NULL);
+        if (finding) {
+            assert_string_equal(text_at(finding, "message"), rows[i].message);
+        }
+        json_decref(document);
+    }
+}
+
 static void test_next_commands_are_one_command(void **state)
 {
     static const struct {
@@ -712,6 +744,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_growth, make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(test_return_codes_are_listed, make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(test_older_summary, make_folder, drop_folder),
+        cmocka_unit_test_setup_teardown(test_boots_that_failed, make_folder, drop_folder),
         cmocka_unit_test(test_next_commands_are_one_command),
         cmocka_unit_test(test_tables),
         cmocka_unit_test_setup_teardown(test_report, make_folder, drop_folder),

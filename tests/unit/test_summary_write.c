@@ -326,6 +326,45 @@ static void test_document_is_a_copy(void **state)
     assert_number(fixture->summary, "environment.cpu_count", 2);
 }
 
+static void test_verdicts(void **state)
+{
+    (void)state;
+    struct pw_run_record run;
+    make_machines_sample(&run);
+    struct pw_summary *summary = pw_summary_build(&run, NULL);
+    assert_non_null(summary);
+    assert_number(summary, "summary.verdicts.ok", 2);
+    assert_number(summary, "summary.verdicts.guest_command_failed", 1);
+    assert_int_equal(json_object_size(at(summary, "summary.verdicts")), 2);
+    assert_text(summary, "runs.0.worker_results.0.verdict", "ok");
+    assert_null_at(summary, "runs.0.worker_results.0.verdict_detail");
+    assert_text(summary, "runs.1.worker_results.0.verdict_detail",
+                "the command returned 3\nlast line");
+    assert_number(summary, "runs.1.worker_results.0.teardown_ms", 15);
+    assert_number(summary, "summary.until.teardown_ms.mean", 15);
+    assert_number(summary, "summary.boot.disk_clone_ms.p95", 2);
+    assert_text(summary, "machine.accel", "tcg");
+    pw_summary_free(summary);
+    pw_run_record_done(&run);
+}
+
+/* A run of plain commands has none of this. */
+static void test_no_verdicts(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const absent[] = {"machine",
+                                         "summary.verdicts",
+                                         "summary.until",
+                                         "summary.boot",
+                                         "runs.0.worker_results.0.verdict",
+                                         "runs.0.worker_results.0.verdict_detail"};
+    for (size_t i = 0; i < sizeof absent / sizeof *absent; i++) {
+        if (pw_json_find(pw_summary_root(fixture->summary), absent[i])) {
+            fail_msg("%s is there", absent[i]);
+        }
+    }
+}
+
 static void test_warnings(void **state)
 {
     struct fixture *fixture = *state;
@@ -456,6 +495,8 @@ int main(void)
         WITH_SAMPLE(test_telemetry),
         WITH_SAMPLE(test_no_telemetry),
         cmocka_unit_test(test_telemetry_before_and_after),
+        cmocka_unit_test(test_verdicts),
+        WITH_SAMPLE(test_no_verdicts),
         cmocka_unit_test(test_empty_run),
         cmocka_unit_test(test_iteration_never_measured),
         WITH_SAMPLE(test_document_is_a_copy),

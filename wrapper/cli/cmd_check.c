@@ -12,7 +12,7 @@
 
 struct check_options {
     struct pw_option_list summaries;
-    const char *label, *profile, *of_profile[PW_NAMED_PROFILE_COUNT];
+    const char *label, *profile, *of_profile[PW_MATRIX_PROFILE_COUNT];
     bool extra;
     struct pw_sla_options sla;
     const char *format, *out, *print_profile;
@@ -67,8 +67,8 @@ static const struct pw_option options[] = {
      .argument = "NAME|FILE|all",
      FIELD(profile),
      .help =
-         "Bounds of cold, throughput, exec or streaming, or of a profile file. all: each of the "
-         "four, with a summary for each, and a table of the verdicts at the end."},
+         "Bounds of cold, throughput, exec, streaming, boot or boot-tcg, or of a profile file. all: "
+         "each of the first four, with a summary for each, and a table of the verdicts at the end."},
     OF_PROFILE(0, "cold"),
     OF_PROFILE(1, "throughput"),
     OF_PROFILE(2, "exec"),
@@ -114,7 +114,7 @@ const struct pw_option_set pw_check_option_set = {.options = options,
 
 /* The reports of this call; they borrow from the gates. */
 struct check_run {
-    struct pw_sla_gate gates[PW_NAMED_PROFILE_COUNT];
+    struct pw_sla_gate gates[PW_MATRIX_PROFILE_COUNT];
     struct pw_check_report *items;
     size_t count;
     bool matrix;
@@ -126,7 +126,7 @@ static void check_run_done(struct check_run *run)
         pw_check_report_done(&run->items[i]);
     }
     free(run->items);
-    for (size_t i = 0; i < PW_NAMED_PROFILE_COUNT; i++) {
+    for (size_t i = 0; i < PW_MATRIX_PROFILE_COUNT; i++) {
         pw_sla_gate_done(&run->gates[i]);
     }
 }
@@ -167,7 +167,7 @@ static int check_all(const struct check_options *given, const struct pw_parsed *
     if (given->label) {
         return refuse_alone("--label", err);
     }
-    for (size_t i = 0; i < PW_NAMED_PROFILE_COUNT; i++) {
+    for (size_t i = 0; i < PW_MATRIX_PROFILE_COUNT; i++) {
         const char *name = pw_named_profiles[i].name;
         if (!given->of_profile[i]) {
             return pw_err_set(err, PW_ERR_USAGE, "--profile all needs --%s-summary PATH", name);
@@ -176,11 +176,11 @@ static int check_all(const struct check_options *given, const struct pw_parsed *
             return -1;
         }
     }
-    if (make_room(run, PW_NAMED_PROFILE_COUNT, err) != 0) {
+    if (make_room(run, PW_MATRIX_PROFILE_COUNT, err) != 0) {
         return -1;
     }
     run->matrix = true;
-    for (size_t i = 0; i < PW_NAMED_PROFILE_COUNT; i++) {
+    for (size_t i = 0; i < PW_MATRIX_PROFILE_COUNT; i++) {
         PW_FREE_AUTO char *path = NULL;
         PW_STR_AUTO option = PW_STR_INIT;
         pw_str_addf(&option, "--%s-summary", pw_named_profiles[i].name);
@@ -218,7 +218,7 @@ static int check_some(const struct check_options *given, const struct pw_parsed 
                       struct check_run *run, struct pw_err *err)
 {
     struct pw_inputs inputs = {0};
-    for (size_t i = 0; i < PW_NAMED_PROFILE_COUNT; i++) {
+    for (size_t i = 0; i < PW_MATRIX_PROFILE_COUNT; i++) {
         if (given->of_profile[i]) {
             pw_err_set(err, PW_ERR_USAGE, "--%s-summary is for --profile all",
                        pw_named_profiles[i].name);
@@ -286,7 +286,8 @@ static int print_profile(const char *name)
     const struct pw_named_profile *profile = pw_named_profile_find(name);
     if (!profile) {
         pw_err_set(&err, PW_ERR_USAGE, "no profile `%s` to print", name);
-        pw_err_remedy(&err, "perfwrap carries cold, throughput, exec and streaming");
+        pw_err_remedy(&err,
+                      "perfwrap carries cold, throughput, exec, streaming, boot and boot-tcg");
         return pw_cli_fail(&err);
     }
     pw_str_add_bytes(&text, profile->text, profile->size);

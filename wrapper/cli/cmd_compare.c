@@ -26,6 +26,12 @@ static const struct pw_option options[] = {
      .offset = offsetof(struct compare_options, b),
      .help = "Side B, instead of the second word."},
     PW_COMPARE_OPTION_ROWS(offsetof(struct compare_options, choices), 0),
+    {.name = "across",
+     .type = PW_OPTION_FLAG,
+     .offset = offsetof(struct compare_options, choices.across),
+     .help = "Compare boots of machines although accelerator, guest kernel, monitor, way to start, "
+             "or the host's huge pages, page merging or cache differ; the differences become "
+             "warnings. Without it such sides are refused."},
     {.name = "no-color",
      .type = PW_OPTION_FLAG,
      .offset = offsetof(struct compare_options, choices.no_color),

@@ -4,6 +4,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "wrapper/cli/envelope.h"
+#include "wrapper/cli/footprint_summary.h"
 #include "wrapper/cli/help.h"
 #include "wrapper/cli/steady.h"
 #include "wrapper/run/signals.h"
@@ -68,7 +69,7 @@ static int set_end(const struct pw_steady *steady, const struct pw_foot_session 
 }
 
 static int print(const struct steady_options *given, const struct pw_foot_session *session,
-                 const struct pw_steady *steady)
+                 const struct pw_steady *steady, const struct pw_foot_summary *summary)
 {
     struct pw_steady_series series[PW_STEADY_SERIES_COUNT];
     PW_DOCUMENT_AUTO document = PW_DOCUMENT_INIT;
@@ -83,13 +84,14 @@ static int print(const struct steady_options *given, const struct pw_foot_sessio
         pw_steady_report(session, steady, series, &document);
     }
     if (steady->end == PW_STEADY_DONE) {
-        return pw_foot_print(&given->foot, &document, json);
+        return pw_foot_summary_print(&given->foot, summary, &document, json);
     }
     int end_status = set_end(steady, session, &err);
     if (pw_envelope_is_used()) {
+        pw_foot_summary_put_path(summary, json);
         return pw_envelope_fail(&err, json);
     }
-    int status = pw_foot_print(&given->foot, &document, json);
+    int status = pw_foot_summary_print(&given->foot, summary, &document, json);
     if (status == PW_EXIT_OK) {
         (void)pw_cli_fail(&err);
         status = end_status;
@@ -102,6 +104,7 @@ int pw_cmd_steady(const struct pw_command *command, int argc, char *const *argv)
     struct steady_options given;
     PW_PARSED_AUTO parsed = {0};
     PW_FOOT_SESSION_AUTO session = {0};
+    PW_FOOT_SUMMARY_AUTO summary = {.is_open = false};
     PW_STEADY_AUTO steady = {0};
     struct pw_err err = PW_ERR_INIT;
     int status;
@@ -117,8 +120,10 @@ int pw_cmd_steady(const struct pw_command *command, int argc, char *const *argv)
     steady.duration_sec = given.duration_sec;
     steady.interval_sec = given.interval_sec;
     if (signal_fd < 0 || pw_foot_session_open(&given.foot, &parsed, &session, &err) != 0 ||
-        pw_steady_run(&session, signal_fd, &steady, &err) != 0) {
+        pw_foot_summary_begin(&given.foot, "steady", &session, &summary, &err) != 0 ||
+        pw_steady_run(&session, signal_fd, &steady, &err) != 0 ||
+        pw_foot_summary_write(&summary, &session, &steady, &err) != 0) {
         return pw_cli_fail(&err);
     }
-    return print(&given, &session, &steady);
+    return print(&given, &session, &steady, &summary);
 }

@@ -20,7 +20,7 @@ struct pw_command {
     int (*run)(const struct pw_command *command, int argc, char *const *argv);
 };
 
-enum { PW_COMMAND_COUNT = 13 };
+enum { PW_COMMAND_COUNT = 14 };
 extern const struct pw_command pw_commands[PW_COMMAND_COUNT];
 /* The subcommand of that name, or NULL; and the name nearest to `name`, or NULL. */
 const struct pw_command *pw_command_find(const char *name);
@@ -36,6 +36,7 @@ int pw_cmd_suggest(const struct pw_command *command, int argc, char *const *argv
 int pw_cmd_log(const struct pw_command *command, int argc, char *const *argv);
 int pw_cmd_show(const struct pw_command *command, int argc, char *const *argv);
 int pw_cmd_collect(const struct pw_command *command, int argc, char *const *argv);
+int pw_cmd_boot(const struct pw_command *command, int argc, char *const *argv);
 int pw_cmd_footprint(const struct pw_command *command, int argc, char *const *argv);
 int pw_cmd_steady(const struct pw_command *command, int argc, char *const *argv);
 int pw_cmd_help(const struct pw_command *command, int argc, char *const *argv);

@@ -2,6 +2,7 @@
 #include "wrapper/cli/command.h"
 
 #include <string.h>
+#include "wrapper/cli/boot_options.h"
 #include "wrapper/cli/run_options.h"
 
 const struct pw_command pw_commands[PW_COMMAND_COUNT] = {
@@ -98,6 +99,20 @@ const struct pw_command pw_commands[PW_COMMAND_COUNT] = {
          "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf.",
      .options = &pw_collect_option_set,
      .run = pw_cmd_collect},
+    {.name = "boot",
+     .usage = "boot [OPTIONS] [OPTIONS of run]",
+     .summary = "measure how long virtual machines take to boot, phase by phase",
+     .details =
+         "Boots machines, each with a command of its own, and measures from before the monitor's spawn "
+         "to the command's result; making images and ending machines is reported apart. A machine is "
+         "one more kind of worker: all options of run are taken but those that name a command on this "
+         "host. The phases are vmm_start, kernel, modules (or, from a snapshot, restore), network, "
+         "rootfs and exec. Each boot has a verdict: ok, guest_command_failed, guest_fault, "
+         "guest_panic, monitor_error, monitor_crashed or timeout. The exit status is 0 only if every "
+         "boot is ok.",
+     .options = &pw_boot_option_set,
+     .speaks_ax = true,
+     .run = pw_cmd_boot},
     {.name = "footprint",
      .usage = "footprint [OPTIONS] PID|--match=REGEX",
      .summary = "report the memory of a running process and all below it",

@@ -80,7 +80,8 @@ struct pw_compare_options pw_compare_options_of(const struct pw_compare_choices 
 {
     return (struct pw_compare_options){.floor_pct = read_percent(choices->floor),
                                        .confidence = read_percent(choices->confidence) / 100,
-                                       .all = choices->all};
+                                       .all = choices->all,
+                                       .across = choices->across};
 }
 
 static int render_json(const struct pw_comparison *comparison, struct pw_str *ret_text,

@@ -12,6 +12,7 @@ struct pw_compare_choices {
     const char *floor, *confidence; /* percent, as typed */
     const char *format, *fail_on;   /* fail_on: NULL if not given */
     bool all, no_color;
+    bool across; /* of `compare` */
 };
 
 /* Rows for an option table, in the group of that index; `base` is the offset of a struct

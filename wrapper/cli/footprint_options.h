@@ -7,9 +7,11 @@
 #include "core/document.h"
 #include "wrapper/cli/command.h"
 #include "wrapper/cli/option.h"
+#include "wrapper/cli/run_options.h"
 
 struct pw_foot_options {
     const char *match, *format, *mode;
+    const char *out_dir, *profile_name, *state_dir;
     bool all, json, no_color, help;
 };
 
@@ -33,6 +35,26 @@ bool pw_foot_wants_json(const struct pw_foot_options *given);
          .type = PW_OPTION_FLAG,                                                                  \
          .offset = offsetof(struct pw_foot_options, all),                                         \
          .help = "Sum all processes that --match finds; without it several are an error."},       \
+        {.name = "state-dir",                                                                     \
+         .type = PW_OPTION_STRING,                                                                \
+         .argument = "FOLDER",                                                                    \
+         .offset = offsetof(struct pw_foot_options, state_dir),                                   \
+         .help = "Where machines are noted that `perfwrap boot --keep NAME` left running, if "    \
+                 "TARGET is such a name: as given to boot."},                                     \
+        {.name = "out-dir",                                                                       \
+         .type = PW_OPTION_STRING,                                                                \
+         .argument = "FOLDER",                                                                    \
+         .initial = "perf-results",                                                               \
+         .offset = offsetof(struct pw_foot_options, out_dir),                                     \
+         .help = "Where the run folder is made. It holds summary.json, as of every run: for "     \
+                 "check, index, suggest and compare."},                                           \
+        {.name = "profile-name",                                                                  \
+         .type = PW_OPTION_STRING,                                                                \
+         .argument = "NAME",                                                                      \
+         .check = pw_run_check_profile_name,                                                      \
+         .offset = offsetof(struct pw_foot_options, profile_name),                                \
+         .help = "Name of this benchmark: begins the run folder's name and groups baselines. "    \
+                 "Without it the subcommand's."},                                                 \
         {.name = "format",                                                                        \
          .type = PW_OPTION_STRING,                                                                \
          .argument = "text|markdown|json",                                                        \

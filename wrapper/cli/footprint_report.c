@@ -62,15 +62,64 @@ int pw_foot_set_error(const struct pw_target *target, enum pw_foot_outcome outco
     return -1;
 }
 
+/* Words of digits are pids, and so are those that can only be a mistyped one. */
+static bool is_name(const char *word)
+{
+    return word[strspn(word, "0123456789")] != '\0' && *word != '-' && *word != '+';
+}
+
+static int find_machine(const char *name, const struct pw_foot_options *given,
+                        struct pw_foot_session *session, struct pw_err *err)
+{
+    PW_STATE_AUTO state = {0};
+    if (pw_kept_check_name(name, err) != 0) {
+        return pw_err_remedy(err, "TARGET is a pid, or the name of a machine that `perfwrap boot "
+                                  "--keep NAME` left running; or give --match REGEX");
+    }
+    if (pw_state_open(given->state_dir, &state, err) != 0) {
+        return -1;
+    }
+    if (pw_kept_find(&state, name, &session->machine, err) != 0) {
+        if (err->sys == ESRCH) {
+            pw_err_remedy(err,
+                          "`perfwrap boot --keep NAME` leaves a machine running, `boot --list` "
+                          "lists them; for another process give its pid, or --match REGEX");
+        }
+        return -1;
+    }
+    session->is_machine = true;
+    session->target.pids = malloc(sizeof *session->target.pids);
+    if (!session->target.pids) {
+        return pw_err_memory(err);
+    }
+    session->target.text = name;
+    session->target.pids[0] = session->machine.monitor;
+    session->target.count = 1;
+    return 0;
+}
+
+static int find_target(const struct pw_foot_options *given, const struct pw_parsed *parsed,
+                       struct pw_foot_session *session, struct pw_err *err)
+{
+    const char *word = parsed->operand_count > 0 ? parsed->operands[0] : NULL;
+    if (word && !given->match && !given->all && is_name(word)) {
+        return find_machine(word, given, session, err);
+    }
+    return pw_target_resolve(word, given->match, given->all, "/proc", &session->target, err);
+}
+
 int pw_foot_session_open(const struct pw_foot_options *given, const struct pw_parsed *parsed,
                          struct pw_foot_session *session, struct pw_err *err)
 {
-    const char *word = parsed->operand_count > 0 ? parsed->operands[0] : NULL;
-    if (pw_target_resolve(word, given->match, given->all, "/proc", &session->target, err) != 0 ||
+    if (find_target(given, parsed, session, err) != 0 ||
         pw_proc_open("/proc", &session->proc, err) != 0 ||
         pw_footprint_open(session->proc, session->target.pids, session->target.count,
                           &session->footprint, err) != 0) {
         return -1;
+    }
+    if (session->is_machine) {
+        pw_footprint_set_guest(session->footprint, session->machine.monitor,
+                               (uint64_t)session->machine.memory_mib << 10);
     }
     clock_gettime(CLOCK_REALTIME, &session->at);
     enum pw_foot_outcome outcome = pw_footprint_look(session->footprint, &session->look);
@@ -92,6 +141,9 @@ void pw_foot_session_done(struct pw_foot_session *session)
     pw_footprint_close(session->footprint);
     pw_proc_close(session->proc);
     pw_target_done(&session->target);
+    if (session->is_machine) {
+        pw_kept_done(&session->machine);
+    }
 }
 
 /* JSON */
@@ -121,6 +173,14 @@ static const char *state_name(char state)
     }
 }
 
+static const char *backend_of(const struct pw_foot_session *session)
+{
+    const char *own = session->is_machine
+                          ? json_string_value(json_object_get(session->machine.machine, "backend"))
+                          : NULL;
+    return own ? own : session->is_machine ? "machine" : "process";
+}
+
 void pw_foot_head_to_json(json_t *root, const char *benchmark,
                           const struct pw_foot_session *session, bool *failed)
 {
@@ -132,17 +192,17 @@ void pw_foot_head_to_json(json_t *root, const char *benchmark,
     }
     pw_json_put(root, "benchmark", json_string(benchmark), failed);
     pw_json_put(root, "workspace", pw_json_string_or_null(target->text), failed);
-    pw_json_put(root, "backend", json_string("process"), failed);
+    pw_json_put(root, "backend", json_string(backend_of(session)), failed);
     pw_json_put(root, "pid", json_integer(target->pids[0]), failed);
     pw_json_put(root, "pids", pids, failed);
     pw_json_put(root, "state", json_string(state == 'T' || state == 't' ? "stopped" : "running"),
                 failed);
 }
 
-void pw_foot_values_to_json(json_t *object, const struct pw_value values[PW_FOOT_COUNT],
+void pw_foot_values_to_json(json_t *object, const struct pw_value *values, size_t count,
                             json_t *unavailable, bool *failed)
 {
-    for (size_t f = 0; f < PW_FOOT_COUNT; f++) {
+    for (size_t f = 0; f < count; f++) {
         const struct pw_foot_field *field = &pw_foot_fields[f];
         pw_json_put(object, field->key, pw_json_number(values[f], field->unit != PW_FOOT_SECONDS),
                     failed);
@@ -160,7 +220,7 @@ static json_t *process_to_json(const struct pw_foot_process *process, bool *fail
     pw_json_put(object, "ppid", json_integer(process->ppid), failed);
     pw_json_put(object, "name", pw_json_string_or_null(process->name), failed);
     pw_json_put(object, "state", json_string(state_name(process->state)), failed);
-    pw_foot_values_to_json(object, process->values, unavailable, failed);
+    pw_foot_values_to_json(object, process->values, PW_FOOT_PROCESS_FIELDS, unavailable, failed);
     pw_json_put(object, "unavailable", unavailable, failed);
     return object;
 }
@@ -176,11 +236,7 @@ json_t *pw_footprint_to_json(const struct pw_foot_session *session)
     pw_json_put(root, "at", pw_foot_time_to_json(session->at), &failed);
     pw_json_put(root, "process_count", json_integer((json_int_t)look->process_count), &failed);
     pw_json_put(root, "skipped_processes", json_integer((json_int_t)look->skipped), &failed);
-    pw_foot_values_to_json(root, look->totals, unavailable, &failed);
-    /* Which mappings are a guest's memory is known only of machines that perfwrap started. */
-    pw_json_put(root, "guest_kib", json_null(), &failed);
-    pw_json_put(unavailable, "guest_kib", json_string(pw_absence_name(PW_ABSENT_NOT_SUPPORTED)),
-                &failed);
+    pw_foot_values_to_json(root, look->totals, PW_FOOT_COUNT, unavailable, &failed);
     pw_json_put(root, "unavailable", unavailable, &failed);
     for (size_t i = 0; i < listed; i++) {
         const struct pw_foot_process *process = pw_footprint_process(session->footprint, i);
@@ -215,7 +271,11 @@ void pw_foot_target_field(struct pw_document *document, const struct pw_foot_ses
 {
     const struct pw_target *target = &session->target;
     const struct pw_foot_process *first = pw_footprint_process(session->footprint, 0);
-    if (target->count == 1) {
+    if (session->is_machine) {
+        pw_document_field(document, "machine", "%s (%s), %u MiB, monitor %d (%s)", target->text,
+                          backend_of(session), session->machine.memory_mib, first->pid,
+                          first->name);
+    } else if (target->count == 1) {
         pw_document_field(document, "process", "%d (%s)", first->pid, first->name);
     } else {
         pw_document_field(document, "processes", "%zu that match %s", target->count, target->text);
@@ -278,6 +338,9 @@ void pw_footprint_report(const struct pw_foot_session *session, struct pw_docume
     pw_document_field(document, "in all", "%zu process%s", look->process_count,
                       look->process_count == 1 ? "" : "es");
     for (size_t f = 0; f < PW_FOOT_COUNT; f++) {
+        if (f >= PW_FOOT_PROCESS_FIELDS && look->totals[f].state == PW_ABSENT_NOT_SUPPORTED) {
+            continue; /* no machine */
+        }
         PW_STR_AUTO text = PW_STR_INIT;
         pw_foot_add_value(&text, pw_foot_fields[f].unit, look->totals[f]);
         pw_document_field(document, pw_foot_fields[f].label, "%s", text.text);

@@ -8,6 +8,7 @@
 #include <time.h>
 #include "core/document.h"
 #include "core/str.h"
+#include "wrapper/boot/machines.h"
 #include "wrapper/cli/footprint_options.h"
 #include "wrapper/cli/target.h"
 #include "wrapper/probe/footprint.h"
@@ -19,11 +20,14 @@ struct pw_foot_session {
     struct pw_footprint *footprint;
     struct pw_foot_look look;
     struct timespec at; /* wall clock when the look began */
+    bool is_machine;    /* TARGET is the name of a machine that `boot` left running */
+    struct pw_kept machine;
 };
 #define PW_FOOT_SESSION_AUTO __attribute__((cleanup(pw_foot_session_done))) struct pw_foot_session
 
-/* Fills *session, which is all zero. Errors: as pw_target_resolve(), and PW_ERR_INPUT for a process
- * that is gone, is a kernel thread, or cannot be seen. */
+/* Fills *session, which is all zero. A word of digits is a pid, any other the name of a machine.
+ * Errors: as pw_target_resolve() and pw_kept_find(), and PW_ERR_INPUT for a process that is gone,
+ * is a kernel thread, or cannot be seen. */
 int pw_foot_session_open(const struct pw_foot_options *given, const struct pw_parsed *parsed,
                          struct pw_foot_session *session, struct pw_err *err);
 void pw_foot_session_done(struct pw_foot_session *session);
@@ -36,8 +40,9 @@ json_t *pw_foot_time_to_json(struct timespec wall);
 /* `benchmark`, `workspace`, `backend`, `pid`, `pids`, `state`. */
 void pw_foot_head_to_json(json_t *root, const char *benchmark,
                           const struct pw_foot_session *session, bool *failed);
-/* Each field under its key; if `unavailable` is not NULL, the reasons of absent ones go there. */
-void pw_foot_values_to_json(json_t *object, const struct pw_value values[PW_FOOT_COUNT],
+/* Each of the first `count` fields under its key; if `unavailable` is not NULL, the reasons of
+ * absent ones go there. */
+void pw_foot_values_to_json(json_t *object, const struct pw_value *values, size_t count,
                             json_t *unavailable, bool *failed);
 json_t *pw_footprint_to_json(const struct pw_foot_session *session);
 

@@ -33,7 +33,7 @@ static const char *const groups[] = {
 enum { SECONDS_MAX = 31536000, INTERVAL_MS_MAX = 60000 };
 
 /* The name becomes the beginning of a folder's name, with a time stamp of 16 bytes behind it. */
-static int check_profile_name(const char *text, struct pw_err *err)
+int pw_run_check_profile_name(const char *text, struct pw_err *err)
 {
     enum { NAME_BYTES_MAX = 200 };
     if (!*text) {
@@ -118,7 +118,7 @@ static const struct pw_option options[] = {
      .type = PW_OPTION_STRING,
      .group = GROUP_RESULT,
      .argument = "NAME",
-     .check = check_profile_name,
+     .check = pw_run_check_profile_name,
      .profile_key = "name",
      FIELD(profile_name),
      .help = "Name of this benchmark: begins the run folder's name and groups baselines."},
@@ -353,6 +353,7 @@ static const struct pw_option options[] = {
      FIELD(marks),
      .help = "Measure when each worker comes to this moment, and the phases between such moments. "
              "SOURCE is one of: stdout:/REGEX/ or stderr:/REGEX/, the first line that matches; "
+             "serial:/REGEX/, another name of stdout, for the console of a virtual machine; "
              "fd3, a line `PW NAME` written to descriptor 3; file:PATH, the file is there; "
              "tcp:[HOST:]PORT or unix:PATH, a connection is accepted; http:URL, GET answers 2xx; "
              "otlp:span:NAME or otlp:log:/REGEX/, it came to perfwrap. The placeholders of "
@@ -460,8 +461,9 @@ static const struct pw_option options[] = {
      FIELD(worker_files),
      .help = "Copy the file TEMPLATE to DEST in each worker's private folder, readable for its "
              "owner only, with these placeholders replaced: {worker_dir}, {run_dir}, {run_id}, "
-             "{worker_id}, {iteration}, {endpoint}, {metrics_endpoint}, {traces_endpoint}, "
-             "{logs_endpoint}, {traceparent}."},
+             "{worker_id}, {iteration}, {unix_ns}, {endpoint}, {endpoint_port}, "
+             "{endpoint_path}, {metrics_endpoint}, {traces_endpoint}, {logs_endpoint}, "
+             "{traceparent}."},
     {.name = "worker-env",
      .type = PW_OPTION_LIST,
      .group = GROUP_TELEMETRY,
@@ -512,8 +514,8 @@ static const struct pw_option options[] = {
      .argument = "PROFILE|FILE",
      FIELD(sla),
      .help =
-         "Judge the run by this profile when it is done: cold, throughput, exec, streaming, or "
-         "a profile file (see perfwrap check). A profile that cannot be used is told before "
+         "Judge the run by this profile when it is done: cold, throughput, exec, streaming, boot, "
+         "boot-tcg, or a profile file (see perfwrap check). A profile that cannot be used is told before "
          "anything runs. The run's own name is that of --profile-name, whatever the profile's."},
     {.name = "bound",
      .type = PW_OPTION_LIST,

@@ -46,6 +46,9 @@ struct pw_run_options {
 
 extern const struct pw_option_set pw_run_option_set;
 
+/* For --profile-name: what can begin the name of a folder. */
+int pw_run_check_profile_name(const char *text, struct pw_err *err);
+
 /*
  * A plan with what it owns. Start with a zeroed one; pw_plan_done() also after a failure. The
  * options and the argument vector must outlive it.

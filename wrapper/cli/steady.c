@@ -161,6 +161,8 @@ static const struct {
     {"process_count", "processes", PW_FOOT_NUMBER, SOURCE_PROCESSES, PW_FOOT_COUNT},
     {NULL, NULL, PW_FOOT_NUMBER, SOURCE_FIELD, PW_FOOT_THREADS},
     {NULL, NULL, PW_FOOT_NUMBER, SOURCE_FIELD, PW_FOOT_OPEN_FILES},
+    {NULL, NULL, PW_FOOT_KIB, SOURCE_FIELD, PW_FOOT_GUEST_PSS},
+    {NULL, NULL, PW_FOOT_KIB, SOURCE_FIELD, PW_FOOT_OVERHEAD},
 };
 
 static struct pw_value value_of(const struct pw_steady_sample *sample, size_t series)
@@ -213,6 +215,8 @@ int pw_steady_summarise(const struct pw_steady *steady,
         struct pw_steady_series series = {.key = field ? field->key : sources[s].key,
                                           .label = field ? field->label : sources[s].label,
                                           .unit = sources[s].unit,
+                                          .is_of_guest =
+                                              field && sources[s].field >= PW_FOOT_PROCESS_FIELDS,
                                           .absence = PW_ABSENT_NO_SAMPLES};
         size_t n = 0;
         for (size_t i = 0; i < steady->count; i++) {

@@ -49,11 +49,12 @@ int pw_steady_run(struct pw_foot_session *session, int signal_fd, struct pw_stea
                   struct pw_err *err);
 
 /* The series that are summarised. */
-enum { PW_STEADY_SERIES_COUNT = 7 };
+enum { PW_STEADY_SERIES_COUNT = 9 };
 struct pw_steady_series {
     const char *key, *label;
     enum pw_foot_unit unit;
     struct pw_stats stats;
+    bool is_of_guest;
     bool has_trend; /* two samples at least, and the number known in all */
     struct pw_trend per_minute;
     enum pw_absence absence; /* why there is no value at all */

@@ -25,7 +25,7 @@ static json_t *sample_to_json(const struct pw_steady_sample *sample, bool *faile
     pw_json_put(object, "took_ms", number(pw_ns_to_ms(sample->took_ns)), failed);
     pw_json_put(object, "process_count", json_integer((json_int_t)sample->process_count), failed);
     pw_json_put(object, "cpu_percent", pw_json_number(sample->cpu_percent, false), failed);
-    pw_foot_values_to_json(object, sample->totals, NULL, failed);
+    pw_foot_values_to_json(object, sample->totals, PW_FOOT_COUNT, NULL, failed);
     return object;
 }
 
@@ -174,6 +174,10 @@ static void add_series(const struct pw_steady_series series[PW_STEADY_SERIES_COU
     pw_document_table(document, headers, TABLE_COLUMNS, 1);
     for (size_t s = 0; s < PW_STEADY_SERIES_COUNT; s++) {
         const struct pw_stats *stats = &series[s].stats;
+        if (stats->n == 0 && series[s].is_of_guest &&
+            series[s].absence == PW_ABSENT_NOT_SUPPORTED) {
+            continue; /* no machine */
+        }
         pw_document_cell(document, "%s%s", series[s].label,
                          series[s].unit == PW_FOOT_KIB ? ", MiB" : "");
         add_number(document, series[s].unit, stats->min);

@@ -70,6 +70,12 @@ static void print_tail(const char *stream, const char *tail)
 
 static void print_end(const struct pw_worker_record *worker)
 {
+    if (worker->verdict) {
+        const char *detail = worker->verdict_detail ? worker->verdict_detail : "";
+        fprintf(stderr, "%s%s%.*s\n", worker->verdict, *detail ? ": " : "",
+                (int)strcspn(detail, "\n"), detail);
+        return;
+    }
     switch (worker->end) {
     case PW_END_SIGNALED:
         fprintf(stderr, "killed by signal %d (%s)\n", worker->signal, strsignal(worker->signal));
@@ -110,11 +116,20 @@ static void on_failed(void *context, bool warmup, const struct pw_iteration_reco
     print_tail("stderr", stderr_tail);
 }
 
+static void on_kept(void *context, const struct pw_worker_record *worker, pid_t warden)
+{
+    struct pw_watch *watch = context;
+    if (watch->kept) {
+        watch->kept(watch->kept_context, worker, warden);
+    }
+}
+
 struct pw_session_events pw_watch_events(struct pw_watch *watch)
 {
     return (struct pw_session_events){.context = watch,
                                       .iteration_started = on_started,
                                       .iteration_ended = on_ended,
                                       .tick = on_tick,
-                                      .worker_failed = on_failed};
+                                      .worker_failed = on_failed,
+                                      .kept = on_kept};
 }

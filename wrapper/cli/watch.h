@@ -17,6 +17,9 @@ struct pw_watch {
     struct pw_progress progress;
     uint64_t failures; /* told by the session and not ignored; warm-up too */
     uint64_t warmup_failures;
+    /* Passed on (session.h); NULL: nobody asks. */
+    void (*kept)(void *context, const struct pw_worker_record *worker, pid_t warden);
+    void *kept_context;
 };
 
 void pw_watch_init(struct pw_watch *watch, const struct pw_plan *plan, bool quiet);

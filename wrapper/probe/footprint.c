@@ -10,6 +10,7 @@
 #include "core/file.h"
 #include "core/limits.h"
 #include "core/saturate.h"
+#include "wrapper/probe/footprint_guest.h"
 #include "wrapper/probe/footprint_read.h"
 #include "wrapper/probe/proc.h"
 
@@ -33,6 +34,8 @@ struct pw_footprint {
     size_t skipped;    /* in this look */
     bool denied;
     uint64_t followed_ns, cpu_ns;
+    pid_t guest_pid; /* see pw_footprint_set_guest() */
+    uint64_t guest_kib;
     int task_fd; /* /proc/PID/task of the process whose children are looked for */
 };
 
@@ -215,6 +218,9 @@ static void visit(struct pw_footprint *tree, size_t index)
     if (process->state == 'X' || (process->state == 'Z' && reading.stat.threads <= 1)) {
         return;
     }
+    process->guest_kib = tree->guest_kib > 0 && process->pid == tree->guest_pid
+                             ? tree->guest_kib
+                             : pw_foot_guest_kib(dir_fd);
     member->alive = pw_foot_values_read(tree->proc, dir_fd, &reading, process);
     visit_children(tree, dir_fd, process->pid);
 }
@@ -244,6 +250,32 @@ static void add_cpu(struct pw_footprint *tree)
     tree->cpu_ns = larger > tree->cpu_ns ? larger : tree->cpu_ns;
 }
 
+/* Of the guests and what is left when they are taken out; `totals` has the rest. */
+static void add_guests(const struct pw_footprint *tree, struct pw_value totals[PW_FOOT_COUNT])
+{
+    struct pw_value rss = pw_value_of(0), pss = rss;
+    bool any = false;
+    for (size_t i = 0; i < tree->count; i++) {
+        const struct member *member = &tree->members[i];
+        if (member->alive && member->process.guest_kib > 0) {
+            add_value(&rss, member->process.values[PW_FOOT_GUEST_RSS]);
+            add_value(&pss, member->process.values[PW_FOOT_GUEST_PSS]);
+            any = true;
+        }
+    }
+    struct pw_value overhead = totals[PW_FOOT_PSS];
+    add_value(&overhead, totals[PW_FOOT_HUGETLB]);
+    if (!pw_value_is_present(pss)) {
+        overhead = pss;
+    } else if (pw_value_is_present(overhead)) {
+        overhead.number = overhead.number > pss.number ? overhead.number - pss.number : 0;
+    }
+    struct pw_value none = pw_value_absent(PW_ABSENT_NOT_SUPPORTED);
+    totals[PW_FOOT_GUEST_RSS] = any ? rss : none;
+    totals[PW_FOOT_GUEST_PSS] = any ? pss : none;
+    totals[PW_FOOT_OVERHEAD] = any ? overhead : none;
+}
+
 enum pw_foot_outcome pw_footprint_look(struct pw_footprint *footprint,
                                        struct pw_foot_look *ret_look)
 {
@@ -259,12 +291,12 @@ enum pw_foot_outcome pw_footprint_look(struct pw_footprint *footprint,
     }
     remove_gone(footprint);
     add_cpu(footprint);
-    for (size_t f = 0; f < PW_FOOT_COUNT; f++) {
+    for (size_t f = 0; f < PW_FOOT_PROCESS_FIELDS; f++) {
         look.totals[f] = pw_value_of(0);
     }
     for (size_t i = 0; i < footprint->count; i++) {
         const struct member *member = &footprint->members[i];
-        for (size_t f = 0; f < PW_FOOT_COUNT && member->alive; f++) {
+        for (size_t f = 0; f < PW_FOOT_PROCESS_FIELDS && member->alive; f++) {
             add_value(&look.totals[f], member->process.values[f]);
         }
         if (member->alive) {
@@ -272,6 +304,7 @@ enum pw_foot_outcome pw_footprint_look(struct pw_footprint *footprint,
             roots += member->process.is_root;
         }
     }
+    add_guests(footprint, look.totals);
     if (roots == 0) {
         return footprint->denied ? PW_FOOT_DENIED : PW_FOOT_GONE;
     }
@@ -279,6 +312,12 @@ enum pw_foot_outcome pw_footprint_look(struct pw_footprint *footprint,
     look.cpu_ns = footprint->cpu_ns;
     *ret_look = look;
     return PW_FOOT_SEEN;
+}
+
+void pw_footprint_set_guest(struct pw_footprint *footprint, pid_t pid, uint64_t guest_kib)
+{
+    footprint->guest_pid = pid;
+    footprint->guest_kib = guest_kib;
 }
 
 const struct pw_foot_process *pw_footprint_process(const struct pw_footprint *footprint,

@@ -35,6 +35,14 @@ enum pw_foot_id {
     PW_FOOT_OPEN_FILES,
     PW_FOOT_CPU_USER, /* of the living processes, from clock ticks of 10 ms */
     PW_FOOT_CPU_SYSTEM,
+    PW_FOOT_PROCESS_FIELDS, /* the above are told of each process, the rest of the whole only */
+
+    /* Of guests of machine monitors in the tree: known of QEMU, by its name and `-m`, and of the
+     * one that pw_footprint_set_guest() names. Absent: PW_ABSENT_NOT_SUPPORTED if there is no
+     * monitor, PW_ABSENT_NO_SAMPLES if no mapping of it has the size of its guest. */
+    PW_FOOT_GUEST_RSS = PW_FOOT_PROCESS_FIELDS,
+    PW_FOOT_GUEST_PSS, /* both with huge pages of hugetlbfs */
+    PW_FOOT_OVERHEAD,  /* all that is not the guests': PSS + HUGETLB - GUEST_PSS */
     PW_FOOT_COUNT
 };
 enum pw_foot_unit { PW_FOOT_KIB, PW_FOOT_NUMBER, PW_FOOT_SECONDS };
@@ -53,6 +61,7 @@ struct pw_foot_process {
     char state; /* as in /proc/PID/stat */
     bool is_root, is_kernel_thread;
     char name[PW_FOOT_NAME_BYTES];
+    uint64_t guest_kib; /* memory of the guest whose monitor it is; 0: it is none */
     struct pw_value values[PW_FOOT_COUNT];
 };
 
@@ -78,6 +87,8 @@ struct pw_footprint;
 int pw_footprint_open(struct pw_proc *proc, const pid_t *roots, size_t count,
                       struct pw_footprint **ret_footprint, struct pw_err *err);
 void pw_footprint_close(struct pw_footprint *footprint); /* NULL is fine */
+/* `pid` is the monitor of a guest with so much memory, whatever its name. */
+void pw_footprint_set_guest(struct pw_footprint *footprint, pid_t pid, uint64_t guest_kib);
 /* *ret_look is untouched unless PW_FOOT_SEEN. */
 enum pw_foot_outcome pw_footprint_look(struct pw_footprint *footprint,
                                        struct pw_foot_look *ret_look);

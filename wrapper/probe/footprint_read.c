@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "core/clock.h"
 #include "core/file.h"
+#include "wrapper/probe/footprint_guest.h"
 
 enum { TEXT_BYTES = 4096, PATH_BYTES = 64 };
 
@@ -26,6 +27,9 @@ const struct pw_foot_field pw_foot_fields[PW_FOOT_COUNT] = {
     [PW_FOOT_OPEN_FILES] = {"open_files", "open files", PW_FOOT_NUMBER},
     [PW_FOOT_CPU_USER] = {"cpu_user_seconds", "CPU time, user", PW_FOOT_SECONDS},
     [PW_FOOT_CPU_SYSTEM] = {"cpu_system_seconds", "CPU time, system", PW_FOOT_SECONDS},
+    [PW_FOOT_GUEST_RSS] = {"guest_rss_kib", "guest memory, RSS", PW_FOOT_KIB},
+    [PW_FOOT_GUEST_PSS] = {"guest_pss_kib", "guest memory, PSS", PW_FOOT_KIB},
+    [PW_FOOT_OVERHEAD] = {"monitor_overhead_kib", "all but the guest, PSS", PW_FOOT_KIB},
 };
 
 /* The lines of smaps_rollup that make up a field. */
@@ -231,6 +235,17 @@ static int open_living_thread(int dir_fd)
     return search.found_fd;
 }
 
+static void read_guest(int dir_fd, struct pw_foot_process *process)
+{
+    struct pw_value none = pw_value_absent(PW_ABSENT_NOT_SUPPORTED);
+    struct pw_foot_guest guest = {none, none};
+    if (process->guest_kib > 0) {
+        guest = pw_foot_guest_read(dir_fd, process->guest_kib);
+    }
+    process->values[PW_FOOT_GUEST_RSS] = guest.rss_kib;
+    process->values[PW_FOOT_GUEST_PSS] = guest.pss_kib;
+}
+
 bool pw_foot_values_read(const struct pw_proc *proc, int dir_fd,
                          const struct pw_foot_reading *reading, struct pw_foot_process *process)
 {
@@ -238,6 +253,8 @@ bool pw_foot_values_read(const struct pw_proc *proc, int dir_fd,
     struct pw_value *values = process->values;
     PW_FD_AUTO thread_fd = stat->state == 'Z' ? open_living_thread(dir_fd) : -1;
     int fd = thread_fd >= 0 ? thread_fd : dir_fd;
+    /* The guest before the whole, which holds it: memory grows more often than it shrinks. */
+    read_guest(fd, process);
     read_rollup(proc, fd, values);
     if (!read_status(fd, values) && !stat->is_kernel_thread) {
         return false;

@@ -164,6 +164,18 @@ static void put_hugepage(struct host *host)
     put(host, "transparent_hugepage", pw_json_string_or_null(begin));
 }
 
+/* Whether the kernel merges equal pages of those that offer them, as machine monitors do: 0 no, 1
+ * yes, 2 no and merged ones were parted. */
+static void put_ksm(struct host *host)
+{
+    char line[LINE_BYTES];
+    double run = 0;
+    const char *text = read_line(host->sys_fd, "kernel/mm/ksm/run", line);
+
+    text = parse_number(text, &run);
+    put_number(host, "ksm", run, text != NULL, true);
+}
+
 static const char *power_name(int sys)
 {
     if (sys == 0)
@@ -318,6 +330,7 @@ static void put_all(struct host *host)
     put_line(host, "clocksource", host->sys_fd,
              "devices/system/clocksource/clocksource0/current_clocksource");
     put_hugepage(host);
+    put_ksm(host);
     put_powers(host);
     put_surroundings(host, cpuinfo);
     put(host, "user_is_root", json_boolean(geteuid() == 0));

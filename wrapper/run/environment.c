@@ -272,7 +272,7 @@ static void set_own(struct builder *builder, const struct pw_plan *plan,
         {"PERFWRAP_WORKER_DIR", "{worker_dir}", false},
     };
     unset(builder, "PERFWRAP_MARK_FD");
-    if (facts->worker_id > 0 && plan->marks && pw_marks_has(plan->marks, PW_MARK_FD3))
+    if (facts->worker_id > 0 && plan->marks && pw_marks_hear(plan->marks, PW_MARK_FD3))
         set(builder, "PERFWRAP_MARK_FD", "3");
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
         unset(builder, own[i].name);

@@ -12,6 +12,8 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "wrapper/run/environment.h"
+#include "wrapper/run/held.h"
+#include "wrapper/run/kind.h"
 #include "wrapper/run/mark_board.h"
 #include "wrapper/run/outfit.h"
 #include "wrapper/run/signals.h"
@@ -23,6 +25,7 @@ struct crew {
     struct pw_worker_spec *specs;
     struct berth {
         char *dir;    /* the worker's private folder */
+        char **argv;  /* with its placeholders replaced; NULL: the plan's is used */
         int input_fd; /* its own, so that each reads the file from its beginning; -1: none */
         struct pw_worker_facts facts;
         struct pw_reporter reporter;
@@ -31,6 +34,7 @@ struct crew {
 
 static void crew_done(const struct pw_stage *stage, struct crew *crew)
 {
+    pw_held_end_workers(crew->workers, crew->count, stage->supervisor);
     for (size_t i = 0; i < crew->count; i++) {
         pw_worker_done(&crew->workers[i]);
         if (crew->specs[i].watch) /* it may not have been started */
@@ -42,6 +46,7 @@ static void crew_done(const struct pw_stage *stage, struct crew *crew)
         if (crew->berths[i].dir)
             pw_dir_remove_tree(crew->berths[i].dir, NULL);
         free(crew->berths[i].dir);
+        pw_environment_free(crew->berths[i].argv);
     }
     free(crew->workers);
     free(crew->specs);
@@ -73,7 +78,7 @@ static struct pw_warden_order go_order(const struct pw_stage *stage)
         .kind = PW_ORDER_GO,
         .keep_orphans = stage->plan->keep_orphans,
         .inherit_fds = stage->plan->inherit_fds,
-        .sigpipe_ignored = pw_signals_inherited_sigpipe_ignored(),
+        .sigpipe_ignored = pw_signals_inherited_sigpipe_ignored() || stage->held,
         .blocked_signals = pw_signals_inherited_mask(),
         .nofile = stage->nofile,
         .timeout_ns = pw_ms_to_ns(stage->plan->timeout_sec * 1e3),
@@ -107,17 +112,30 @@ static int open_input(const struct pw_stage *stage, struct berth *berth, struct 
     return pw_err_remedy(err, "name a readable file with --input");
 }
 
-static int prepare_worker(const struct pw_stage *stage, struct crew *crew, size_t index,
-                          unsigned number, struct pw_err *err)
+/* The folder of a worker that may be held must not get in the way of a later one. */
+static int make_folder(const struct pw_stage *stage, struct berth *berth, size_t index,
+                       struct pw_err *err)
 {
-    struct pw_worker_spec *spec = &crew->specs[index];
-    struct berth *berth = &crew->berths[index];
-    if (asprintf(&berth->dir, "%s/worker-%zu", stage->scratch_dir, index + 1) < 0) {
+    int length =
+        stage->held
+            ? asprintf(&berth->dir, "%s/held-%u", stage->scratch_dir, pw_held_number(stage->held))
+            : asprintf(&berth->dir, "%s/worker-%zu", stage->scratch_dir, index + 1);
+    if (length < 0) {
         berth->dir = NULL;
         return pw_err_memory(err);
     }
     if (mkdir(berth->dir, 0700))
         return pw_err_system(err, errno, "create folder `%s`", berth->dir);
+    return 0;
+}
+
+static int prepare_worker(const struct pw_stage *stage, struct crew *crew, size_t index,
+                          unsigned number, struct pw_err *err)
+{
+    struct pw_worker_spec *spec = &crew->specs[index];
+    struct berth *berth = &crew->berths[index];
+    if (make_folder(stage, berth, index, err))
+        return -1;
     berth->facts = (struct pw_worker_facts){.iteration = number,
                                             .worker_id = (unsigned)index + 1,
                                             .run_dir = stage->run->run_dir,
@@ -126,7 +144,12 @@ static int prepare_worker(const struct pw_stage *stage, struct crew *crew, size_
     if (pw_reporter_open(stage->reporting, &berth->reporter, &berth->facts, watch, err) ||
         pw_outfit_give(stage->plan->outfit, &berth->facts, err))
         return -1;
-    spec->argv = stage->plan->argv;
+    if (stage->plan->argv_has_placeholders) {
+        berth->argv = pw_outfit_expand_words(stage->plan->argv, &berth->facts, err);
+        if (!berth->argv)
+            return -1;
+    }
+    spec->argv = berth->argv ? berth->argv : stage->plan->argv;
     spec->environment = pw_environment_new(stage->plan, &berth->facts, err);
     if (!spec->environment || open_input(stage, berth, err))
         return -1;
@@ -137,6 +160,8 @@ static int prepare_worker(const struct pw_stage *stage, struct crew *crew, size_
     }
     spec->stdin_fd = berth->input_fd;
     spec->go = go_order(stage);
+    spec->holds = stage->held && spec->watch;
+    spec->keeps_told = stage->plan->kind && stage->plan->kind->judge;
     choose_output(stage, spec);
     return 0;
 }
@@ -195,6 +220,49 @@ static int take_reports(const struct pw_stage *stage, struct crew *crew,
     return pw_reporting_take(stage->reporting, reporters, iteration->workers, crew->count, err);
 }
 
+/* What this kind of worker needs besides; its time counts nowhere. */
+static int prepare_kind(const struct pw_stage *stage, const struct crew *crew, size_t index,
+                        struct pw_iteration_record *iteration, struct pw_err *err)
+{
+    const struct pw_worker_kind *kind = stage->plan->kind;
+    if (!kind || !kind->prepare)
+        return 0;
+    return kind->prepare(kind->context, &crew->berths[index].facts, &iteration->workers[index],
+                         err);
+}
+
+/* What became of the workers, from what they said. */
+static int judge(const struct pw_stage *stage, const struct crew *crew,
+                 struct pw_iteration_record *iteration, struct pw_err *err)
+{
+    const struct pw_worker_kind *kind = stage->plan->kind;
+    for (size_t i = 0; kind && kind->judge && i < crew->count; i++) {
+        PW_FREE_AUTO char *told = pw_tail_text(&crew->workers[i].told);
+        PW_FREE_AUTO char *out = pw_tail_text(&crew->workers[i].out);
+        PW_FREE_AUTO char *error_output = pw_tail_text(&crew->workers[i].err);
+        const struct pw_worker_output output = {.told = told, .out = out, .err = error_output};
+        if (kind->judge(kind->context, &output, &iteration->workers[i], err))
+            return pw_err_prefix(err, "judge worker %zu", i + 1);
+    }
+    return 0;
+}
+
+/* Those that run on, from the crew to the session. */
+static int hold(const struct pw_stage *stage, const struct crew *crew,
+                const struct pw_iteration_record *iteration, struct pw_err *err)
+{
+    for (size_t i = 0; stage->held && i < crew->count; i++) {
+        if (crew->workers[i].state != PW_WORKER_HELD || iteration->workers[i].return_code != 0)
+            continue;
+        if (pw_held_take(stage->held, &crew->workers[i], &iteration->workers[i],
+                         &crew->berths[i].dir, err))
+            return -1;
+    }
+    if (stage->held)
+        pw_held_end(stage->held, stage->plan->hold, stage->supervisor);
+    return 0;
+}
+
 static int run_crew(const struct pw_stage *stage, struct crew *crew, unsigned number,
                     struct pw_iteration_record *iteration, struct pw_err *err)
 {
@@ -203,6 +271,8 @@ static int run_crew(const struct pw_stage *stage, struct crew *crew, unsigned nu
         if (prepare_worker(stage, crew, i, number, err))
             return pw_err_prefix(err, "prepare worker %zu", i + 1);
         crew->workers[i].build_ns = pw_clock_now_ns() - began;
+        if (prepare_kind(stage, crew, i, iteration, err))
+            return pw_err_prefix(err, "prepare worker %zu", i + 1);
     }
     clock_gettime(CLOCK_REALTIME, &iteration->started_wall);
     if (pw_supervisor_run(stage->supervisor, crew->workers, crew->specs, crew->count,
@@ -220,11 +290,13 @@ static int run_crew(const struct pw_stage *stage, struct crew *crew, unsigned nu
         return -1;
     for (size_t i = 0; i < crew->count; i++)
         pw_worker_record_marks(&crew->workers[i], &iteration->workers[i]);
-    if (pw_iteration_fold(iteration, err))
+    if (judge(stage, crew, iteration, err) || pw_iteration_fold(iteration, err))
         return -1;
     warn_survivors(stage, crew);
     tell_failures(stage, crew, iteration);
-    return record_orphans(stage, crew, number, err);
+    if (record_orphans(stage, crew, number, err))
+        return -1;
+    return hold(stage, crew, iteration, err);
 }
 
 int pw_iteration_run(const struct pw_stage *stage, unsigned number,

@@ -21,6 +21,7 @@ struct pw_stage {
     struct pw_sampler *sampler;
     const struct pw_reporting *reporting; /* how workers report */
     struct pw_mark_board *board;          /* NULL: no marks */
+    struct pw_held *held;                 /* NULL: no worker is held */
     struct pw_run_record *run;            /* gets orphans, and how exits were watched */
     const char *scratch_dir; /* private; the workers' folders are made and removed below it */
     struct rlimit nofile;    /* for the workers: as perfwrap was started */

@@ -16,7 +16,7 @@ int pw_mark_watch_init(struct pw_mark_watch *watch, const struct pw_marks *marks
 {
     *watch = (struct pw_mark_watch){.marks = marks};
     for (int i = 0; i < PW_MARK_STREAMS; i++) {
-        if (!pw_marks_has(marks, (enum pw_mark_source)i))
+        if (!pw_marks_hear(marks, (enum pw_mark_source)i))
             continue;
         watch->streams[i].line = malloc(LINE_BYTES);
         if (!watch->streams[i].line) {
@@ -42,12 +42,12 @@ void pw_mark_watch_reset(struct pw_mark_watch *watch)
     for (int i = 0; i < PW_MARK_STREAMS; i++)
         watch->streams[i] = (struct pw_mark_stream){.line = watch->streams[i].line};
     for (size_t i = 0; i < watch->marks->names.count; i++) {
-        enum pw_mark_source source = watch->marks->items[i].source;
         atomic_store(&watch->at_ns[i], 0);
         free(watch->places[i]);
         watch->places[i] = NULL;
-        if ((int)source < PW_MARK_STREAMS)
-            watch->streams[source].wanted++;
+        for (int stream = 0; stream < PW_MARK_STREAMS; stream++)
+            watch->streams[stream].wanted +=
+                pw_mark_hears(&watch->marks->items[i], (enum pw_mark_source)stream);
     }
     watch->unknown = 0;
     watch->closed = watch->gave_up = false;
@@ -76,35 +76,59 @@ static bool is_named(const char *line, size_t length, const char *name)
            (length == whole || line[whole] == ' ' || line[whole] == '\t' || line[whole] == '\r');
 }
 
+/* Whether the line is that mark. */
+static bool matches(const struct pw_mark_watch *watch, size_t mark, const char *line, size_t length)
+{
+    const struct pw_pattern *pattern = watch->marks->items[mark].pattern;
+    if (!pattern)
+        return is_named(line, length, watch->marks->names.names[mark]);
+    return atomic_load(&watch->at_ns[mark]) == 0 && pw_pattern_matches(pattern, line, length);
+}
+
+/* The mark came on a stream: nobody waits for it any more, on whatever stream. */
+static void hear_mark(struct pw_mark_watch *watch, size_t mark, int64_t at_ns)
+{
+    if (!note(watch, mark, at_ns))
+        return;
+    for (int i = 0; i < PW_MARK_STREAMS; i++)
+        watch->streams[i].wanted -=
+            pw_mark_hears(&watch->marks->items[mark], (enum pw_mark_source)i);
+}
+
+/* The patterns of a stream that have not matched are not looked for any more. */
+static void give_up(struct pw_mark_watch *watch, enum pw_mark_source source)
+{
+    struct pw_mark_stream *stream = &watch->streams[source];
+    stream->gave_up = true;
+    for (size_t i = 0; i < watch->marks->names.count; i++) {
+        const struct pw_mark *mark = &watch->marks->items[i];
+        if (!mark->pattern || !pw_mark_hears(mark, source) || atomic_load(&watch->at_ns[i]) != 0)
+            continue;
+        stream->wanted--;
+        watch->gave_up = true;
+    }
+}
+
 static void take_line(struct pw_mark_watch *watch, enum pw_mark_source source, const char *line,
                       size_t length, int64_t at_ns)
 {
     struct pw_mark_stream *stream = &watch->streams[source];
     int64_t began = pw_clock_now_ns();
-    bool known = false;
+    bool known = pw_marks_has(watch->marks, PW_MARK_GUEST);
     for (size_t i = 0; i < watch->marks->names.count; i++) {
         const struct pw_mark *mark = &watch->marks->items[i];
-        if (mark->source != source)
+        if (!pw_mark_hears(mark, source) || (mark->pattern && stream->gave_up) ||
+            !matches(watch, i, line, length))
             continue;
-        if (source == PW_MARK_FD3) {
-            if (!is_named(line, length, watch->marks->names.names[i]))
-                continue;
-            known = true;
-        } else if (atomic_load(&watch->at_ns[i]) != 0 ||
-                   !pw_pattern_matches(mark->pattern, line, length)) {
-            continue;
-        }
-        if (note(watch, i, at_ns))
-            stream->wanted--;
+        known = true;
+        hear_mark(watch, i, at_ns);
     }
     watch->unknown += source == PW_MARK_FD3 && !known;
     stream->lines++;
     stream->spent_ns += pw_clock_now_ns() - began;
-    if (stream->spent_ns > pw_ms_to_ns(PW_LIMIT_MARK_MATCH_MS) &&
-        stream->spent_ns / (int64_t)stream->lines > SLOW_LINE_NS) {
-        watch->gave_up |= stream->wanted > 0;
-        stream->wanted = 0;
-    }
+    if (!stream->gave_up && stream->spent_ns > pw_ms_to_ns(PW_LIMIT_MARK_MATCH_MS) &&
+        stream->spent_ns / (int64_t)stream->lines > SLOW_LINE_NS)
+        give_up(watch, source);
 }
 
 /* The line is complete. */
@@ -172,7 +196,8 @@ void pw_mark_watch_moments(const struct pw_mark_watch *watch, int64_t spawned_at
     pw_moments_init(ret_moments);
     for (size_t i = 0; i < watch->marks->names.count; i++) {
         enum pw_mark_source source = watch->marks->items[i].source;
-        bool is_read = (int)source < PW_MARK_STREAMS || source == PW_MARK_FILE;
+        bool is_read =
+            (int)source < PW_MARK_STREAMS || source == PW_MARK_FILE || source == PW_MARK_GUEST;
         int64_t at_ns = atomic_load(&watch->at_ns[i]);
         if (at_ns > ended_at_ns && is_read)
             at_ns = ended_at_ns;

@@ -6,7 +6,7 @@
  * when so much of it was read, and the rest of it is ignored. Of each mark the first time counts.
  * When all marks of a stream have come, its bytes are no longer looked at. Patterns that are so
  * slow on a worker's lines that they would hold up perfwrap are given up for that worker
- * (PW_LIMIT_MARK_MATCH_MS): then `gave_up`.
+ * (PW_LIMIT_MARK_MATCH_MS): then `gave_up`. Names are not: what a guest tells is heard on.
  *
  * Times are CLOCK_MONOTONIC and are kept so: the spawn may be reported later than the first line.
  * Threads: pw_mark_watch_see() from any; all else from the supervisor's.
@@ -32,16 +32,17 @@ struct pw_mark_watch {
     struct pw_mark_board *board;  /* NULL: nobody is to be woken */
     size_t slot;                  /* on the board */
     struct pw_mark_stream {
-        char *line;      /* what came of the present line; NULL: no mark has this source */
+        char *line;      /* what came of the present line; NULL: no mark hears this stream */
         size_t length;   /* of it */
         bool skips;      /* its rest is ignored */
+        bool gave_up;    /* patterns are not looked for */
         unsigned wanted; /* marks that have not come */
         uint64_t lines;
         int64_t spent_ns; /* matching them */
     } streams[PW_MARK_STREAMS];
     _Atomic int64_t at_ns[PW_LIMIT_MOMENTS]; /* 0: has not come */
     char *places[PW_LIMIT_MOMENTS]; /* of those that are asked, as this worker has them; owned */
-    uint64_t unknown;               /* lines of descriptor 3 that name no mark */
+    uint64_t unknown; /* lines of descriptor 3 that name no mark; a guest may say more than marks */
     bool closed, gave_up;
 };
 

@@ -10,17 +10,36 @@
 static const char name_letters[] =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
 
+/* As they are written on the command line. In the place of PW_MARK_GUEST, which is not, stands
+ * another name of stdout. */
+enum { ALIAS_OF_STDOUT = PW_MARK_GUEST };
 static const char *const source_names[PW_MARK_SOURCE_COUNT + 1] = {
     [PW_MARK_STDOUT] = "stdout",     [PW_MARK_STDERR] = "stderr",
     [PW_MARK_FD3] = "fd3",           [PW_MARK_FILE] = "file",
     [PW_MARK_TCP] = "tcp",           [PW_MARK_UNIX] = "unix",
     [PW_MARK_HTTP] = "http",         [PW_MARK_OTLP_SPAN] = "otlp:span",
-    [PW_MARK_OTLP_LOG] = "otlp:log", [PW_MARK_SOURCE_COUNT] = NULL,
+    [PW_MARK_OTLP_LOG] = "otlp:log", [ALIAS_OF_STDOUT] = "serial",
+    [PW_MARK_SOURCE_COUNT] = NULL,
 };
 
 const char *pw_mark_source_name(enum pw_mark_source source)
 {
-    return source_names[source];
+    return source == PW_MARK_GUEST ? "guest" : source_names[source];
+}
+
+bool pw_mark_hears(const struct pw_mark *mark, enum pw_mark_source stream)
+{
+    if (mark->source == PW_MARK_GUEST)
+        return stream == PW_MARK_FD3 || stream == PW_MARK_STDOUT;
+    return mark->source == stream;
+}
+
+bool pw_marks_hear(const struct pw_marks *marks, enum pw_mark_source stream)
+{
+    for (size_t i = 0; i < marks->names.count; i++)
+        if (pw_mark_hears(&marks->items[i], stream))
+            return true;
+    return false;
 }
 
 bool pw_marks_has(const struct pw_marks *marks, enum pw_mark_source source)
@@ -52,11 +71,6 @@ static int find_name(const struct pw_marks *marks, const char *name, size_t leng
 static int check_name(const struct pw_marks *marks, const char *name, size_t length,
                       struct pw_err *err)
 {
-    if (name[length] != '=') {
-        pw_err_set(err, PW_ERR_USAGE, "`%s` is not NAME=SOURCE", name);
-        return pw_err_remedy(err, "write it as ready=tcp:8080, with letters, digits, _ and - in "
-                                  "the name");
-    }
     if (length == 0 || length > PW_LIMIT_MOMENT_NAME) {
         pw_err_set(err, PW_ERR_USAGE, "the name in `%s` has %zu bytes", name, length);
         return pw_err_remedy(err, "give it a name of 1 to %d letters, digits, _ and -",
@@ -69,6 +83,10 @@ static int check_name(const struct pw_marks *marks, const char *name, size_t len
     if (find_name(marks, name, length) >= 0) {
         pw_err_set(err, PW_ERR_USAGE, "two marks are named `%.*s`", (int)length, name);
         return pw_err_remedy(err, "give each mark a name of its own");
+    }
+    if (marks->names.count == PW_LIMIT_MOMENTS) {
+        pw_err_set(err, PW_ERR_USAGE, "more than %d marks", PW_LIMIT_MOMENTS);
+        return pw_err_remedy(err, "leave some out");
     }
     return 0;
 }
@@ -87,7 +105,7 @@ static int find_source(const char *text, enum pw_mark_source *ret_source, const 
         char behind = i == PW_MARK_FD3 ? '\0' : ':';
         if (strncmp(text, source_names[i], length) != 0 || text[length] != behind)
             continue;
-        *ret_source = (enum pw_mark_source)i;
+        *ret_source = i == ALIAS_OF_STDOUT ? PW_MARK_STDOUT : (enum pw_mark_source)i;
         *ret_rest = text + length + (behind == ':');
         return 0;
     }
@@ -102,8 +120,8 @@ static int find_source(const char *text, enum pw_mark_source *ret_source, const 
     if (nearest)
         return pw_err_remedy(err, "did you mean `%s%s`?", nearest,
                              strcmp(nearest, "fd3") == 0 ? "" : ":");
-    return pw_err_remedy(err, "one of stdout:/REGEX/, stderr:/REGEX/, fd3, file:PATH, "
-                              "tcp:[HOST:]PORT, unix:PATH, http:URL, otlp:span:NAME, "
+    return pw_err_remedy(err, "one of stdout:/REGEX/, stderr:/REGEX/, serial:/REGEX/, fd3, "
+                              "file:PATH, tcp:[HOST:]PORT, unix:PATH, http:URL, otlp:span:NAME, "
                               "otlp:log:/REGEX/");
 }
 
@@ -208,6 +226,7 @@ static int take_rest(struct pw_mark *mark, const char *rest, struct pw_err *err)
             failed = pw_err_set(err, PW_ERR_USAGE, "otlp:span: without a span's name");
         break;
     case PW_MARK_FD3:
+    case PW_MARK_GUEST:
     case PW_MARK_SOURCE_COUNT: break;
     }
     if (!failed && (mark->source == PW_MARK_TCP || mark->source == PW_MARK_UNIX ||
@@ -219,25 +238,45 @@ static int take_rest(struct pw_mark *mark, const char *rest, struct pw_err *err)
     return mark->text ? 0 : pw_err_memory(err);
 }
 
+/* Takes what `mark` owns. */
+static void append(struct pw_marks *marks, const char *name, size_t length,
+                   const struct pw_mark *mark)
+{
+    char *copy = marks->names.names[marks->names.count];
+    memcpy(copy, name, length);
+    copy[length] = '\0';
+    marks->items[marks->names.count++] = *mark;
+}
+
+int pw_marks_add_guest(struct pw_marks *marks, const char *name, struct pw_err *err)
+{
+    const struct pw_mark mark = {.source = PW_MARK_GUEST};
+    size_t length = strlen(name);
+    if (strspn(name, name_letters) != length)
+        return pw_err_set(err, PW_ERR_USAGE, "`%s` is no name of a mark", name);
+    if (check_name(marks, name, length, err))
+        return -1;
+    append(marks, name, length, &mark);
+    return 0;
+}
+
 int pw_marks_add(struct pw_marks *marks, const char *text, struct pw_err *err)
 {
     struct pw_mark mark = {0};
     const char *rest = "";
     size_t length = strspn(text, name_letters);
+    if (text[length] != '=') {
+        pw_err_set(err, PW_ERR_USAGE, "`%s` is not NAME=SOURCE", text);
+        return pw_err_remedy(err, "write it as ready=tcp:8080, with letters, digits, _ and - in "
+                                  "the name");
+    }
     if (check_name(marks, text, length, err))
         return -1;
-    if (marks->names.count == PW_LIMIT_MOMENTS) {
-        pw_err_set(err, PW_ERR_USAGE, "more than %d marks", PW_LIMIT_MOMENTS);
-        return pw_err_remedy(err, "leave some out");
-    }
     if (find_source(text + length + 1, &mark.source, &rest, err) || take_rest(&mark, rest, err)) {
         pw_pattern_free(mark.pattern);
         return pw_err_prefix(err, "mark `%.*s`", (int)length, text);
     }
-    char *name = marks->names.names[marks->names.count];
-    memcpy(name, text, length);
-    name[length] = '\0';
-    marks->items[marks->names.count++] = mark;
+    append(marks, text, length, &mark);
     return 0;
 }
 

@@ -3,6 +3,8 @@
  * becomes of them).
  *
  *   stdout:/REGEX/  stderr:/REGEX/   the first line of output that matches
+ *   serial:/REGEX/                   the same as stdout: the serial console of a machine is the
+ *                                    standard output of its monitor
  *   fd3                              a line `PW NAME` that the worker writes to descriptor 3
  *   file:PATH                        the file is there
  *   tcp:[HOST:]PORT                  something accepts connections there; without HOST at 127.0.0.1
@@ -11,6 +13,10 @@
  *   http:URL                         GET answers 2xx; redirects are not followed
  *   otlp:span:NAME                   a span of that name came to the worker's endpoint
  *   otlp:log:/REGEX/                 a log record came whose event name or text body matches
+ *
+ * Besides these, a program of perfwrap's own can add marks that a guest of a machine tells
+ * (pw_marks_add_guest()): a line `PW NAME` on descriptor 3 or on standard output, for a guest may
+ * have nothing but its console to write to.
  *
  * REGEX: PCRE2, matched anywhere in a line, with match limits; lines are cut at
  * PW_LIMIT_MARK_LINE_BYTES. Placeholders as for --worker-env are replaced in PATH, HOST, PORT and
@@ -37,6 +43,7 @@ enum pw_mark_source {
     PW_MARK_HTTP,
     PW_MARK_OTLP_SPAN,
     PW_MARK_OTLP_LOG,
+    PW_MARK_GUEST, /* not from the command line */
     PW_MARK_SOURCE_COUNT
 };
 
@@ -59,10 +66,15 @@ struct pw_marks {
 /* Adds one `NAME=SOURCE`. PW_ERR_USAGE with the remedy: a bad or doubled name ("end" is taken), an
  * unknown source (nearest), a faulty pattern with its place, a bad port or URL. */
 int pw_marks_add(struct pw_marks *marks, const char *text, struct pw_err *err);
+/* Adds a mark NAME that a guest tells. PW_ERR_USAGE as above. */
+int pw_marks_add_guest(struct pw_marks *marks, const char *name, struct pw_err *err);
 /* Sets `until`; PW_ERR_USAGE if no mark has that name. */
 int pw_marks_set_until(struct pw_marks *marks, const char *name, struct pw_err *err);
 void pw_marks_done(struct pw_marks *marks);
 bool pw_marks_has(const struct pw_marks *marks, enum pw_mark_source source);
+/* Whether a line on that stream (PW_MARK_STDOUT, _STDERR or _FD3) can be a mark, or that mark. */
+bool pw_marks_hear(const struct pw_marks *marks, enum pw_mark_source stream);
+bool pw_mark_hears(const struct pw_mark *mark, enum pw_mark_source stream);
 /* "stdout", "fd3", "otlp:span" … */
 const char *pw_mark_source_name(enum pw_mark_source source);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include "core/file.h"
 #include "core/limits.h"
@@ -79,13 +80,48 @@ static void add_endpoint(struct pw_str *out, const struct pw_worker_facts *facts
         pw_str_addf(out, "%s%s", facts->endpoint, path);
 }
 
+/* Source: RFC 3986, "Syntax Components". */
+static const char *authority_of(const char *url)
+{
+    const char *colon = strstr(url, "://");
+    return colon ? colon + 3 : url;
+}
+
+/* The port that the endpoint's URL names, or its scheme's. */
+static void add_port(struct pw_str *out, const char *url)
+{
+    const char *host = authority_of(url);
+    size_t length = strcspn(host, "/");
+    const char *colon = memrchr(host, ':', length), *bracket = memrchr(host, ']', length);
+    if (colon && (!bracket || colon > bracket))
+        pw_str_add_bytes(out, colon + 1, (size_t)(host + length - colon - 1));
+    else
+        pw_str_add(out, strncmp(url, "https:", 6) == 0 ? "443" : "80");
+}
+
+static void add_path(struct pw_str *out, const char *url)
+{
+    const char *host = authority_of(url);
+    pw_str_add(out, host + strcspn(host, "/"));
+}
+
+static void add_now(struct pw_str *out)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    pw_str_addf(out, "%lld%09ld", (long long)now.tv_sec, now.tv_nsec);
+}
+
 enum placeholder {
     WORKER_DIR,
     RUN_DIR,
     RUN_ID,
     WORKER_ID,
     ITERATION,
+    UNIX_NS,
     ENDPOINT,
+    ENDPOINT_PORT,
+    ENDPOINT_PATH,
     METRICS_ENDPOINT,
     TRACES_ENDPOINT,
     LOGS_ENDPOINT,
@@ -102,7 +138,10 @@ static enum placeholder find_placeholder(const char *name, size_t length)
         [RUN_ID] = "run_id",
         [WORKER_ID] = "worker_id",
         [ITERATION] = "iteration",
+        [UNIX_NS] = "unix_ns",
         [ENDPOINT] = "endpoint",
+        [ENDPOINT_PORT] = "endpoint_port",
+        [ENDPOINT_PATH] = "endpoint_path",
         [METRICS_ENDPOINT] = "metrics_endpoint",
         [TRACES_ENDPOINT] = "traces_endpoint",
         [LOGS_ENDPOINT] = "logs_endpoint",
@@ -124,7 +163,16 @@ static void add_placeholder(enum placeholder placeholder, const struct pw_worker
     case RUN_ID: add_text(out, facts->run_id); break;
     case WORKER_ID: pw_str_addf(out, "%u", facts->worker_id); break;
     case ITERATION: pw_str_addf(out, "%u", facts->iteration); break;
+    case UNIX_NS: add_now(out); break;
     case ENDPOINT: add_endpoint(out, facts, ""); break;
+    case ENDPOINT_PORT:
+        if (facts->endpoint)
+            add_port(out, facts->endpoint);
+        break;
+    case ENDPOINT_PATH:
+        if (facts->endpoint)
+            add_path(out, facts->endpoint);
+        break;
     case METRICS_ENDPOINT: add_endpoint(out, facts, "/v1/metrics"); break;
     case TRACES_ENDPOINT: add_endpoint(out, facts, "/v1/traces"); break;
     case LOGS_ENDPOINT: add_endpoint(out, facts, "/v1/logs"); break;
@@ -158,6 +206,29 @@ void pw_outfit_expand(const char *text, size_t length, const struct pw_worker_fa
             add_placeholder(found, facts, out);
         text = found == PLACEHOLDER_COUNT ? name : behind + 1;
     }
+}
+
+char **pw_outfit_expand_words(char *const *words, const struct pw_worker_facts *facts,
+                              struct pw_err *err)
+{
+    size_t count = 0;
+    while (words[count])
+        count++;
+    char **expanded = calloc(count + 1, sizeof *expanded);
+    if (!expanded) {
+        pw_err_memory(err);
+        return NULL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        PW_STR_AUTO word = PW_STR_INIT;
+        pw_outfit_expand(words[i], strlen(words[i]), facts, &word);
+        expanded[i] = pw_str_take(&word, err);
+        if (!expanded[i]) {
+            pw_environment_free(expanded);
+            return NULL;
+        }
+    }
+    return expanded;
 }
 
 static bool leaves_folder(const char *path)

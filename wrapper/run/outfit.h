@@ -3,9 +3,12 @@
  * for (--otel-env, --worker-env, --worker-file) or that an agent needs (agent.h).
  *
  * Both may hold placeholders: {worker_dir}, {run_dir}, {run_id}, {worker_id}, {iteration},
- * {endpoint}, {metrics_endpoint}, {traces_endpoint}, {logs_endpoint}, {traceparent}. They are
- * replaced for each worker, those of the last two lines by nothing if it is not told to report.
- * Other braces stay as they are, for templates are often TOML or JSON.
+ * {unix_ns}, {endpoint}, {endpoint_port}, {endpoint_path}, {metrics_endpoint}, {traces_endpoint},
+ * {logs_endpoint}, {traceparent}. They are replaced for each worker, those from {endpoint} on by
+ * nothing if it is not told to report. {unix_ns} is the time at which that is done, in nanoseconds
+ * since 1970; {endpoint_port} and {endpoint_path} are parts of {endpoint}, for a worker that
+ * reaches it by another address, and {endpoint_path} has no slash at its end. Other braces stay as
+ * they are, for templates are often TOML or JSON, and so does every other byte, NUL too.
  *
  * Life: zeroed memory is an empty outfit; it is filled while the plan is made, constant afterwards,
  * and ended with pw_outfit_done(). It owns its strings, which may be secret: none of them is ever
@@ -52,6 +55,10 @@ const char *pw_outfit_variable(const struct pw_outfit *outfit, const char *name)
 /* Adds `text` with the placeholders replaced. */
 void pw_outfit_expand(const char *text, size_t length, const struct pw_worker_facts *facts,
                       struct pw_str *out);
+/* The NULL-terminated `words`, each with the placeholders replaced; free with
+ * pw_environment_free(). NULL and err when out of memory. */
+char **pw_outfit_expand_words(char *const *words, const struct pw_worker_facts *facts,
+                              struct pw_err *err);
 /* Writes the files into the worker's folder. `outfit` NULL: none. */
 int pw_outfit_give(const struct pw_outfit *outfit, const struct pw_worker_facts *facts,
                    struct pw_err *err);

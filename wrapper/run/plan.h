@@ -25,11 +25,14 @@ enum pw_output_mode {
     PW_OUTPUT_FILE,    /* both written to one file, emptied when the session starts */
 };
 
+struct pw_worker_kind; /* wrapper/run/kind.h */
+
 struct pw_plan {
-    char *const *argv;        /* the command, NULL-terminated */
-    const char *command_text; /* shell-quoted argv */
-    unsigned concurrency;     /* workers at once, from 1 */
-    unsigned iterations;      /* measured; with until_ci_pct the least number */
+    char *const *argv;          /* the command, NULL-terminated */
+    bool argv_has_placeholders; /* those of outfit.h are replaced in its words for each worker */
+    const char *command_text;   /* shell-quoted argv */
+    unsigned concurrency;       /* workers at once, from 1 */
+    unsigned iterations;        /* measured; with until_ci_pct the least number */
     unsigned warmup;
     bool iterations_given;   /* --iterations was on the command line */
     unsigned max_iterations; /* upper bound for until_ci_pct */
@@ -61,8 +64,19 @@ struct pw_plan {
     const char *collector_listen; /* as for pw_collector_start(); NULL: loopback, any port */
     size_t otlp_body_limit;       /* bytes */
     struct pw_classifier_spec classifier;
-    const struct pw_marks *marks;   /* NULL: none */
-    const struct pw_outfit *outfit; /* variables and files for each worker; NULL: none */
+    const struct pw_marks *marks;      /* NULL: none */
+    const struct pw_outfit *outfit;    /* variables and files for each worker; NULL: none */
+    const struct pw_worker_kind *kind; /* NULL: plain commands. Borrowed */
+    /* So many of the last workers whose mark of --until came, and that did not fail, are not ended
+     * but left running while the following iterations are measured, warm-up included; the oldest
+     * are ended when there are more, and all at the session's end, before --cleanup. They are
+     * recorded as they were at the mark: CPU time so far and peak memory, nothing else of the
+     * kernel's account. Their output is not read any more: they get EPIPE, and SIGPIPE is ignored
+     * in them from the start. Their folders have other names than those of plain workers. */
+    unsigned hold;
+    bool keep; /* at the end of a session that neither failed nor was interrupted, those held are
+                  left running for good (`kept` of the session's events); their folders are removed
+                */
     json_t *profile; /* every option that changes the measurement, under its name; borrowed */
 };
 

@@ -13,6 +13,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/stats.h"
+#include "wrapper/run/held.h"
 #include "wrapper/run/iteration.h"
 #include "wrapper/run/mark_board.h"
 #include "wrapper/run/run_dir.h"
@@ -56,6 +57,7 @@ static void session_free(struct pw_session *session)
     pw_reporting_close(&session->reporting, stage->run);
     pw_sampler_free(stage->sampler);
     pw_supervisor_free(stage->supervisor);
+    pw_held_free(stage->held);
     pw_mark_board_free(stage->board);
     pw_fd_done(&stage->output_fd);
     pw_fd_done(&stage->null_fd);
@@ -99,7 +101,8 @@ static int session_init(struct pw_session *session, struct pw_err *err)
         pw_supervisor_new(stage->events, &stage->supervisor, err) ||
         pw_sampler_new(plan, &stage->sampler, err) ||
         pw_reporting_open(&session->reporting, plan, err) ||
-        (plan->marks && pw_mark_board_new(plan->marks, plan->concurrency, &stage->board, err)))
+        (plan->marks && pw_mark_board_new(plan->marks, plan->concurrency, &stage->board, err)) ||
+        (plan->hold > 0 && pw_held_new(plan->hold, &stage->held, err)))
         return -1;
     stage->reporting = &session->reporting;
     stage->scratch_dir = session->scratch.path;
@@ -382,6 +385,17 @@ static void warn_of_marks(const struct pw_session *session)
             board->gave_up);
 }
 
+/* Those that still run: left alone if that is wanted and all went well, else ended. */
+static void end_held(const struct pw_session *session)
+{
+    const struct pw_stage *stage = &session->stage;
+    if (!stage->held)
+        return;
+    if (stage->plan->keep && !session->failed && !is_interrupted(session))
+        pw_held_release(stage->held, stage->events);
+    pw_held_end(stage->held, 0, stage->supervisor);
+}
+
 /* The end of a session that was opened: why it stopped, and --cleanup. */
 static int finish(const struct pw_session *session, struct pw_err *err)
 {
@@ -393,6 +407,7 @@ static int finish(const struct pw_session *session, struct pw_err *err)
              strsignal(run->interrupted_by));
     take_observer(session);
     warn_of_marks(session);
+    end_held(session);
     if (pw_supervisor_is_forced(stage->supervisor))
         return 0;
     pw_supervisor_forgive(stage->supervisor);

@@ -35,6 +35,10 @@ struct pw_session_events {
     void (*worker_failed)(void *context, bool warmup, const struct pw_iteration_record *iteration,
                           const struct pw_worker_record *worker, const char *stdout_tail,
                           const char *stderr_tail);
+    /* A held worker is left running for good, from now on under its warden alone: if that is
+     * killed, the worker is too, and when the worker ends, the warden ends what is left of its tree
+     * and itself. The record's strings are NULL. */
+    void (*kept)(void *context, const struct pw_worker_record *worker, pid_t warden);
 };
 
 /*

@@ -156,7 +156,7 @@ void pw_supervisor_poll(struct pw_supervisor *supervisor)
 static void end_if_until(struct pw_worker *worker)
 {
     bool is_alive = worker->state == PW_WORKER_GOING || worker->state == PW_WORKER_RUNNING;
-    if (!is_alive || !worker->watch || worker->until_ordered ||
+    if (!is_alive || !worker->watch || worker->until_ordered || worker->holds ||
         !pw_mark_watch_is_until(worker->watch))
         return;
     worker->until_ordered = true;
@@ -188,6 +188,24 @@ static void end_marks(struct pw_worker *worker)
     drain(worker, &worker->err);
     drain(worker, &worker->told);
     pw_mark_board_end(worker->watch);
+}
+
+/* Workers whose mark of --until has come and that are to go on: for the batch they are over. */
+static void hold_workers(struct batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        struct pw_worker *worker = &batch->workers[i];
+        if (worker->state != PW_WORKER_RUNNING || !worker->holds ||
+            !pw_mark_watch_is_until(worker->watch) || batch->supervisor->interrupted_by)
+            continue;
+        end_marks(worker);
+        pw_worker_hold(worker);
+        epoll_ctl(batch->supervisor->epoll_fd, EPOLL_CTL_DEL, worker->control_fd, NULL);
+        if (batch->sampler)
+            pw_sampler_take(batch->sampler, (unsigned)i, worker->live.at_ns,
+                            pw_worker_cpu_ns(worker), batch->records[i].values);
+        batch->ended++;
+    }
 }
 
 /* The consequences of a report: the sampler follows, and the batch counts. */
@@ -333,6 +351,7 @@ static int loop(struct batch *batch, struct pw_err *err)
             return pw_err_system(err, errno, "wait for workers");
         if (count > 0 && handle_events(batch, events, count, err))
             return -1;
+        hold_workers(batch);
         if (batch->failed > 0)
             return 0; /* no use in starting the others */
         if (ticking)
@@ -358,21 +377,28 @@ static int start_wardens(struct batch *batch, const struct pw_worker_spec *specs
     return batch->board ? watch(supervisor, batch->board->wake_fd, TAG_MARK, err) : 0;
 }
 
+/* Adds a process and what it has started; returns how many there are then. */
+static size_t spare(pid_t spared[PW_KIN_MAX], size_t count, pid_t pid)
+{
+    spared[count++] = pid;
+    ssize_t below = pw_kin_list(pid, spared + count, PW_KIN_MAX - count);
+    return count + (below > 0 ? (size_t)below : 0);
+}
+
 /* Ends the trees of lost wardens: they have become perfwrap's own, for it is a subreaper too.
- * Spares what was adopted before the batch (kept orphans, a server that --setup started) and what
- * that has started. */
+ * Spares what was adopted before the batch (kept orphans, a server that --setup started, workers
+ * that are held) and what that has started, and workers of the batch that are held now. */
 static void end_adopted(const struct batch *batch)
 {
     enum { PASSES = 1000 };
     static pid_t kin[PW_KIN_MAX], spared[PW_KIN_MAX];
     for (int pass = 0; pass < PASSES; pass++) {
         size_t spared_count = 0;
-        for (size_t i = 0; i < batch->adopted_count && spared_count < PW_KIN_MAX; i++) {
-            spared[spared_count++] = batch->adopted[i];
-            ssize_t below =
-                pw_kin_list(batch->adopted[i], spared + spared_count, PW_KIN_MAX - spared_count);
-            spared_count += below > 0 ? (size_t)below : 0;
-        }
+        for (size_t i = 0; i < batch->adopted_count && spared_count < PW_KIN_MAX; i++)
+            spared_count = spare(spared, spared_count, batch->adopted[i]);
+        for (size_t i = 0; i < batch->count && spared_count < PW_KIN_MAX; i++)
+            if (batch->workers[i].state == PW_WORKER_HELD)
+                spared_count = spare(spared, spared_count, batch->workers[i].warden_pid);
         ssize_t count = pw_kin_list(getpid(), kin, PW_KIN_MAX);
         bool found = false;
         for (ssize_t i = 0; i < count; i++) {
@@ -418,6 +444,7 @@ int pw_supervisor_run(struct pw_supervisor *supervisor, struct pw_worker *worker
     for (size_t i = 0; i < count; i++) {
         drain(&workers[i], &workers[i].out);
         drain(&workers[i], &workers[i].err);
+        drain(&workers[i], &workers[i].told);
         if (workers[i].watch)
             pw_mark_board_end(workers[i].watch);
         lost |= workers[i].lost && !workers[i].go.keep_orphans;

@@ -38,9 +38,10 @@ void pw_supervisor_poll(struct pw_supervisor *supervisor);
 
 /*
  * Runs `count` workers with one spec each. `workers` is zeroed with ids set; the caller ends each
- * with pw_worker_done() afterwards, also on failure. With a sampler, `records` (one a worker) gets
- * the sampled values. Returns 0 when all have ended, also if interrupted; -1 and err if one could
- * not be started: then the others are ended by pw_worker_done().
+ * with pw_worker_done() afterwards, also on failure. One that is to be held (pw_worker_spec) and
+ * whose mark of --until came is PW_WORKER_HELD then. With a sampler, `records` (one a worker) gets
+ * the sampled values. Returns 0 when all have ended or are held, also if interrupted; -1 and err if
+ * one could not be started: then the others are ended by pw_worker_done().
  */
 int pw_supervisor_run(struct pw_supervisor *supervisor, struct pw_worker *workers,
                       const struct pw_worker_spec *specs, size_t count, struct pw_sampler *sampler,

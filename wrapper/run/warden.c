@@ -117,8 +117,7 @@ static int child_main(void *argument)
         job->sys = errno;
         _exit(127);
     }
-    if (!job->go->sigpipe_ignored)
-        signal(SIGPIPE, SIG_DFL);
+    signal(SIGPIPE, job->go->sigpipe_ignored ? SIG_IGN : SIG_DFL);
     sigset_t blocked;
     sigemptyset(&blocked);
     for (int sig = 1; sig <= 64; sig++)
@@ -295,6 +294,36 @@ static bool reap_others(struct warden *warden)
     }
 }
 
+static void close_from_to(int first, int last)
+{
+    enum { LAST_TRIED = 4096 };
+    if (first > last || close_range((unsigned)first, (unsigned)last, 0) == 0)
+        return;
+    for (int fd = first; fd <= last && fd < LAST_TRIED; fd++) /* before Linux 5.9 */
+        close(fd);
+}
+
+/* From now on the target is ours alone. Whatever perfwrap has inherited must not stay open for as
+ * long: somebody may wait for a pipe's end. */
+static void leave_perfwrap(struct warden *warden)
+{
+    int low = warden->pidfd < warden->signals ? warden->pidfd : warden->signals;
+    int high = warden->pidfd < warden->signals ? warden->signals : warden->pidfd;
+    step_forward(warden); /* the time of its end is of no interest: no real-time priority */
+    warden->fifo = false;
+    warden->deadline_ns = INT64_MAX;
+    warden->control = -1;
+    close_from_to(0, low - 1);
+    close_from_to(low + 1, high - 1);
+    close_from_to(high + 1, INT_MAX);
+    for (int fd = open("/dev/null", O_RDWR); fd >= 0 && fd < STDERR_FILENO;) {
+        int next = dup(fd); /* a library that writes there must not hit what is opened later */
+        if (next < fd)
+            break;
+        fd = next;
+    }
+}
+
 static void take_order(struct warden *warden, int64_t now)
 {
     struct pw_warden_order order;
@@ -312,6 +341,10 @@ static void take_order(struct warden *warden, int64_t now)
     } else if (order.kind == PW_ORDER_END && warden->phase == PHASE_RUNNING) {
         warden->cause = PW_CAUSE_ORDER;
         begin_term(warden, now);
+    } else if (order.kind == PW_ORDER_HOLD && warden->phase == PHASE_RUNNING) {
+        warden->deadline_ns = INT64_MAX;
+    } else if (order.kind == PW_ORDER_RELEASE && warden->phase == PHASE_RUNNING && warden->root) {
+        leave_perfwrap(warden);
     }
 }
 

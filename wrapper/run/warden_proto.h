@@ -16,6 +16,11 @@
  *   - keeps the deadline, and ends the tree when told, or when the control socket closes because
  * perfwrap died.
  *
+ * A target can be left to its warden for good (RELEASE): then the warden closes the control socket
+ * and whatever else it has of perfwrap's, and stays until the target ends. It is all that holds the
+ * target: should it be killed, the kernel kills the target (PR_SET_PDEATHSIG; unless that has
+ * executed a set-user-ID program), but not what the target has started.
+ *
  * The control socket is a SOCK_SEQPACKET pair: each message is one packet of a fixed size. perfwrap
  * sends orders, the warden reports: READY, then after the GO order STARTED or FAILED, EXITED, any
  * number of ORPHAN, and DONE when nothing of the tree is left. Both ends are of one build: there is
@@ -32,9 +37,12 @@
 #define PW_WARDEN_NAME "perfwrap-warden"
 
 enum pw_order_kind {
-    PW_ORDER_GO = 1, /* start the target */
-    PW_ORDER_END,    /* end the tree: TERM, grace, KILL */
-    PW_ORDER_KILL,   /* end the tree now */
+    PW_ORDER_GO = 1,  /* start the target */
+    PW_ORDER_END,     /* end the tree: TERM, grace, KILL */
+    PW_ORDER_KILL,    /* end the tree now */
+    PW_ORDER_HOLD,    /* the deadline is off */
+    PW_ORDER_RELEASE, /* stay without perfwrap; ignored if the tree is being ended. The control
+                         socket then closes without a further report */
 };
 
 struct pw_warden_order {
@@ -43,7 +51,8 @@ struct pw_warden_order {
     bool keep_orphans;
     bool inherit_fds;         /* the target also gets descriptors over 2 that perfwrap inherited */
     bool has_mark_fd;         /* descriptor 3 is the target's: it tells marks there */
-    bool sigpipe_ignored;     /* as perfwrap found it: restored for the target */
+    bool sigpipe_ignored;     /* as perfwrap found it: restored for the target. Always for one that
+                                 may be held */
     uint64_t blocked_signals; /* likewise; bit S-1 for signal S */
     struct rlimit nofile;     /* likewise */
     int64_t timeout_ns;       /* from the spawn; 0: none */

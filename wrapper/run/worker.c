@@ -151,16 +151,16 @@ static int open_control(int ends[2], struct pw_err *err)
     return 0;
 }
 
-/* Opens a pipe for what the worker writes to a descriptor, unless the spec has one for it. */
+/* Opens a pipe for what the worker writes to a descriptor; for nothing, if nobody wants to know. */
 static int open_tail(struct pw_worker *worker, struct pw_tail *tail, enum pw_mark_source source,
-                     int *ret_fd, struct pw_err *err)
+                     bool kept, int *ret_fd, struct pw_err *err)
 {
-    if (worker->watch && pw_marks_has(worker->watch->marks, source))
+    if (worker->watch && pw_marks_hear(worker->watch->marks, source))
         tail->watch = worker->watch;
     tail->source = source;
-    if (source == PW_MARK_FD3)
-        return tail->watch ? pw_tail_open_unkept(tail, ret_fd, err) : 0;
-    return pw_tail_open(tail, ret_fd, err);
+    if (kept)
+        return pw_tail_open(tail, ret_fd, err);
+    return tail->watch ? pw_tail_open_unkept(tail, ret_fd, err) : 0;
 }
 
 static int too_few_descriptors(struct pw_err *err)
@@ -179,6 +179,7 @@ int pw_worker_start(struct pw_worker *worker, int warden_fd, const struct pw_wor
     worker->control_fd = -1;
     worker->go = spec->go;
     worker->watch = spec->watch;
+    worker->holds = spec->holds;
     PW_FD_AUTO out_fd = -1;
     PW_FD_AUTO err_fd = -1;
     PW_FD_AUTO told_fd = -1;
@@ -187,9 +188,11 @@ int pw_worker_start(struct pw_worker *worker, int warden_fd, const struct pw_wor
         return too_few_descriptors(err);
     worker->control_fd = ends[0];
     warden_end = ends[1];
-    if ((spec->stdout_fd < 0 && open_tail(worker, &worker->out, PW_MARK_STDOUT, &out_fd, err)) ||
-        (spec->stderr_fd < 0 && open_tail(worker, &worker->err, PW_MARK_STDERR, &err_fd, err)) ||
-        open_tail(worker, &worker->told, PW_MARK_FD3, &told_fd, err) ||
+    if ((spec->stdout_fd < 0 &&
+         open_tail(worker, &worker->out, PW_MARK_STDOUT, true, &out_fd, err)) ||
+        (spec->stderr_fd < 0 &&
+         open_tail(worker, &worker->err, PW_MARK_STDERR, true, &err_fd, err)) ||
+        open_tail(worker, &worker->told, PW_MARK_FD3, spec->keeps_told, &told_fd, err) ||
         spawn_warden(worker, warden_fd, spec, warden_end,
                      (int[]){spec->stdin_fd, spec->stdout_fd < 0 ? out_fd : spec->stdout_fd,
                              spec->stderr_fd < 0 ? err_fd : spec->stderr_fd, told_fd},
@@ -217,6 +220,17 @@ void pw_worker_order(struct pw_worker *worker, enum pw_order_kind kind)
         return;
     struct pw_warden_order order = {.kind = kind};
     send(worker->control_fd, &order, sizeof order, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void pw_worker_hold(struct pw_worker *worker)
+{
+    worker->live.at_ns = pw_clock_now_ns();
+    pw_live_read(worker->started.started.pid, &worker->live);
+    worker->state = PW_WORKER_HELD;
+    pw_worker_order(worker, PW_ORDER_HOLD);
+    pw_fd_done(&worker->out.fd);
+    pw_fd_done(&worker->err.fd);
+    pw_fd_done(&worker->told.fd);
 }
 
 static void add_orphan(struct pw_worker *worker, const struct pw_warden_report *report)
@@ -332,6 +346,8 @@ int pw_worker_start_error(const struct pw_worker *worker, const char *command, s
 int64_t pw_worker_cpu_ns(const struct pw_worker *worker)
 {
     const struct rusage *usage = &worker->exited.exited.usage;
+    if (worker->state == PW_WORKER_HELD)
+        return worker->live.user_ns + worker->live.system_ns;
     if (worker->exited.kind != PW_REPORT_EXITED)
         return 0;
     return (usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * PW_NS_PER_SEC +
@@ -388,6 +404,25 @@ static void record_usage(const struct pw_worker *worker, struct pw_worker_record
     record_io(worker, values);
 }
 
+/* It lasts; what is known is what was read of it when it was held. */
+static void record_live(const struct pw_worker *worker, struct pw_worker_record *record)
+{
+    const struct pw_live *live = &worker->live;
+    struct pw_value *values = record->values;
+    record->end = PW_END_UNTIL;
+    record->ended_at_ns = live->at_ns;
+    record->duration_ms = pw_ns_to_ms(record->ended_at_ns - record->started_at_ns);
+    values[PW_METRIC_MAX_RSS_KB] = live->peak_rss_kib;
+    if (pw_value_is_present(live->peak_rss_kib))
+        values[PW_METRIC_MAX_RSS_MB] = pw_value_of(live->peak_rss_kib.number / 1024);
+    if (!live->has_cpu)
+        return;
+    values[PW_METRIC_USER_CPU] = pw_value_of(pw_ns_to_sec(live->user_ns));
+    values[PW_METRIC_SYSTEM_CPU] = pw_value_of(pw_ns_to_sec(live->system_ns));
+    values[PW_METRIC_CPU_PCT] =
+        pw_value_of(pw_ns_to_ms(live->user_ns + live->system_ns) * 100 / record->duration_ms);
+}
+
 void pw_worker_record(struct pw_worker *worker, struct pw_worker_record *record)
 {
     int64_t began = pw_clock_now_ns();
@@ -406,6 +441,8 @@ void pw_worker_record(struct pw_worker *worker, struct pw_worker_record *record)
         record->duration_ms = pw_ns_to_ms(record->ended_at_ns - record->started_at_ns);
         record_end(worker, record);
         record_usage(worker, record);
+    } else if (worker->state == PW_WORKER_HELD) {
+        record_live(worker, record);
     } else {
         record->end = PW_END_LOST;
         record->return_code = 1;
@@ -441,6 +478,9 @@ void pw_worker_record_marks(const struct pw_worker *worker, struct pw_worker_rec
         return;
     int64_t until_ns = moments->at_ns[marks->until];
     if (came_in_time(worker, record, until_ns)) {
+        if (worker->exited.kind == PW_REPORT_EXITED)
+            record->values[PW_METRIC_TEARDOWN] =
+                pw_value_of(pw_ns_to_ms(record->ended_at_ns - record->started_at_ns - until_ns));
         record->end = PW_END_UNTIL;
         record->return_code = record->signal = 0;
         record->ended_at_ns = record->started_at_ns + until_ns;

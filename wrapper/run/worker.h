@@ -15,6 +15,7 @@
 #include <sys/types.h>
 #include "core/err.h"
 #include "core/record.h"
+#include "wrapper/run/live.h"
 #include "wrapper/run/output.h"
 #include "wrapper/run/warden_proto.h"
 
@@ -24,6 +25,7 @@ enum pw_worker_state {
     PW_WORKER_READY,   /* the warden waits for pw_worker_go() */
     PW_WORKER_GOING,   /* the order was given */
     PW_WORKER_RUNNING, /* the target runs */
+    PW_WORKER_HELD,    /* it still runs, but is measured: pw_worker_hold() */
     PW_WORKER_EXITED,  /* the target has ended, its tree may have not */
     PW_WORKER_ENDED,   /* nothing of its tree is left (or it is lost, or could not be started) */
 };
@@ -35,6 +37,8 @@ struct pw_worker_spec {
     int stdin_fd, stdout_fd, stderr_fd; /* -1 for the two latter: into the worker's tails */
     struct pw_warden_order go;
     struct pw_mark_watch *watch; /* its marks; NULL: none. Borrowed until pw_worker_done() */
+    bool holds;                  /* it is held, not ended, when its mark of --until comes */
+    bool keeps_told;             /* the end of what it writes to descriptor 3 is kept */
 };
 
 struct pw_worker {
@@ -47,9 +51,11 @@ struct pw_worker {
     struct pw_tail told; /* what it writes to descriptor 3, if a mark wants that */
     struct pw_mark_watch *watch;
     bool until_ordered; /* its tree is being ended, for the mark of --until came */
-    bool fifo;          /* its warden waits with real-time priority */
-    bool failed_start;  /* the target could not be started: `failure` tells why */
-    bool lost;          /* the warden died */
+    bool holds;
+    struct pw_live live; /* if it is held: what was known of it then */
+    bool fifo;           /* its warden waits with real-time priority */
+    bool failed_start;   /* the target could not be started: `failure` tells why */
+    bool lost;           /* the warden died */
     bool survivors;
     struct pw_warden_report started, exited, failure, done; /* as reported */
     struct pw_orphan *orphans;                              /* at most PW_LIMIT_ORPHANS_LISTED */
@@ -66,6 +72,9 @@ int pw_worker_start(struct pw_worker *worker, int warden_fd, const struct pw_wor
 int pw_worker_go(struct pw_worker *worker, struct pw_err *err);
 /* PW_ORDER_END or PW_ORDER_KILL; a warden that is gone is no error. */
 void pw_worker_order(struct pw_worker *worker, enum pw_order_kind kind);
+/* The target, which runs, goes on without being measured: its account is read, its deadline is off,
+ * and its output is not read any more. The warden still ends its tree if perfwrap dies. */
+void pw_worker_hold(struct pw_worker *worker);
 /* Takes one report if there is one, and changes `state`. True if it took one. */
 bool pw_worker_read(struct pw_worker *worker);
 void pw_worker_done(struct pw_worker *worker);
@@ -79,7 +88,7 @@ void pw_worker_record(struct pw_worker *worker, struct pw_worker_record *record)
 /* Then, when nothing more is to come that could be a mark: the moments, and what --until makes of
  * the end. If that mark came, the worker lasted until then. */
 void pw_worker_record_marks(const struct pw_worker *worker, struct pw_worker_record *record);
-/* User and system time of the target and all it waited for, in ns; 0 unless exited. */
+/* User and system time of the target and all it waited for, in ns; 0 unless exited or held. */
 int64_t pw_worker_cpu_ns(const struct pw_worker *worker);
 
 #endif
