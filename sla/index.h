@@ -8,7 +8,8 @@
  * only, differences below the metric table's noise floor never warn; `change_points`
  * [{index, path, generated_at, before, after, change_pct, p, worse}]; `trend` {slope_per_run,
  * slope_low, slope_high, p}. A profile has `environment` (fingerprint of the latest run: CPU model,
- * core count, kernel release, architecture, accelerator; null where unknown) and
+ * core count, kernel release, architecture, accelerator; null where unknown; of boots also what
+ * sla/guest.h names) and
  * `excluded_other_environment`: runs of other machines are left out of its metrics unless mixed.
  * The file has `skipped` [{path, reason}], `group` (heuristic or exact), `mixed` and
  * `perfwrap_version`. schemas/baseline-index.schema.json has all of it.

@@ -633,7 +633,7 @@ static int prepare(void **state)
         return -1;
     }
     folder = *state;
-    return 0;
+    return setenv("TMPDIR", folder, 1); /* one session is killed and leaves its private folder */
 }
 
 int main(void)

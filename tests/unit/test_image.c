@@ -403,9 +403,8 @@ static char *open_registry(void **state, struct place *place)
     write_text(pulled, "manifest.json", manifest);
     write_text(*state, "manifest", manifest);
     const char *found = getenv("PATH");
-    assert_non_null(found);
-    snprintf(path, sizeof(path), "%s:%s", bin, found);
-    char *before = strdup(found);
+    char *before = strdup(found ? found : "/usr/bin:/bin");
+    snprintf(path, sizeof(path), "%s:%s", bin, before);
     setenv("PATH", path, 1);
     setenv("FAKE", *state, 1);
     free(bin);

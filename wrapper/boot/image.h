@@ -9,6 +9,9 @@
  * is used again. All that comes from an image is untrusted: digests are checked, layers are
  * unpacked beneath their root whatever their names and links say.
  *
+ * Without root's power owners and modes are given to the file system by debugfs(8), and devices are
+ * left out: the guest has its own in /dev.
+ *
  * Sources: OCI image specification 1.0 (image-layout, manifest, config, layer: whiteouts); tar and
  * decompression by libarchive. Threads: no shared state.
  */
@@ -32,8 +35,8 @@ struct pw_image_request {
 };
 
 struct pw_image {
-    char *reference; /* as given */
-    char *disk;      /* path of the ext4 file */
+    char *reference;                 /* as given */
+    char *disk;                      /* path of the ext4 file */
     char digest[7 + PW_DIGEST_TEXT]; /* "sha256:..." of the manifest, or what stands for it; "" of
                                         ext4: */
     uint64_t disk_bytes;
@@ -48,8 +51,8 @@ void pw_image_done(struct pw_image *image);
 
 /* PW_ERR_USAGE for a reference that is none. PW_ERR_INPUT: nothing there, no such tag or digest,
  * another architecture, a digest that does not fit, a layer that is damaged or reaches outside of
- * its root, larger than the bounds; PW_ERR_SYSTEM: a tool is missing or failed, the registry cannot
- * be reached, no room on the disk. */
+ * its root, larger than the bounds, a tool is missing; PW_ERR_SYSTEM: a tool failed, the registry
+ * cannot be reached, no room on the disk. */
 int pw_image_prepare(const struct pw_image_request *request, struct pw_image *ret_image,
                      struct pw_err *err);
 

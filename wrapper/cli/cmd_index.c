@@ -129,8 +129,10 @@ static const struct pw_option options[] = {
     {.name = "mix",
      .type = PW_OPTION_FLAG,
      FIELD(mix),
-     .help = "Count runs of other machines than the latest run's too. Without it, runs of another "
-             "CPU model, number of CPUs, kernel, architecture or accelerator are left out."},
+     .help =
+         "Count runs of other machines than the latest run's too. Without it, runs of another "
+         "CPU model, number of CPUs, kernel, architecture or accelerator are left out, and boots "
+         "with another guest kernel, monitor, way to start, huge pages, page merging or cache."},
     {.name = "strict",
      .type = PW_OPTION_FLAG,
      FIELD(strict),

@@ -89,6 +89,9 @@ int pw_measure(struct pw_measurement *measurement)
     struct pw_err session_err = PW_ERR_INIT, err = PW_ERR_INIT;
     struct pw_result *result = &measurement->result;
     struct pw_watch watch;
+    if (pw_result_describe_accelerator(result, &err) != 0) {
+        return pw_cli_fail(&err);
+    }
     pw_watch_init(&watch, &measurement->plan.plan, measurement->options.quiet);
     watch.kept = measurement->kept;
     watch.kept_context = measurement->kept_context;

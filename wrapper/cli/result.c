@@ -185,10 +185,9 @@ static int write_document(const struct pw_exporter *exporter, const struct pw_su
     return 0;
 }
 
-/* So that bounds, which are on numbers, can ask for it: `environment.hardware_virtualization` is 1
- * or 0 where `accelerator` names what a machine ran on. */
-static int describe_accelerator(json_t *environment, struct pw_err *err)
+int pw_result_describe_accelerator(struct pw_result *result, struct pw_err *err)
 {
+    json_t *environment = result->run.environment;
     const char *name = json_string_value(json_object_get(environment, "accelerator"));
     const char *dash = name ? strrchr(name, '-') : NULL;
     const char *kind = dash ? dash + 1 : name;
@@ -212,7 +211,7 @@ int pw_result_write(struct pw_result *result, struct pw_err *err)
         rmdir(run->run_dir); /* of no use to anyone, if it is empty */
         return 0;
     }
-    if (pw_run_record_judge(run, err) != 0 || describe_accelerator(run->environment, err) != 0) {
+    if (pw_run_record_judge(run, err) != 0 || pw_result_describe_accelerator(result, err) != 0) {
         return -1;
     }
     result->summary = pw_summary_build(run, err);

@@ -39,6 +39,11 @@ int pw_result_note_call(struct pw_result *result, const struct pw_run_options *o
                         const struct pw_parsed *parsed, const struct pw_owned_plan *plan,
                         bool quiet, struct pw_err *err);
 
+/* So that bounds, which are on numbers, can ask for it: `environment.hardware_virtualization` is 1
+ * or 0 where `environment.accelerator` names what machines run on ("qemu-kvm", "qemu-tcg"). Before
+ * a gate judges; pw_result_write() does it too. */
+int pw_result_describe_accelerator(struct pw_result *result, struct pw_err *err);
+
 /* Keeps what was seen of failures in the warm-up. */
 void pw_result_keep_warmup(struct pw_result *result, const struct pw_watch *watch);
 /* The exit status of a session, which returned `session_result` and `session_err`: an interruption
