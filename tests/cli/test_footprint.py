@@ -604,7 +604,7 @@ class Refused(FootprintTest):
         self.refuse("footprint", kernel[0], says="kernel thread")
 
     def test_an_output_that_is_closed(self):
-        run = self.run_sh('"$1" --mode ax footprint $$ >&-', PERFWRAP, expect=125)
+        run = self.run_sh('cd "$2"; "$1" --mode ax footprint $$ >&-', PERFWRAP, self.dir, expect=125)
         self.assertIn("write standard output", run.err)
 
 

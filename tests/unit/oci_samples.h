@@ -1,6 +1,8 @@
-/* Tar files and image layouts made for tests, with libarchive as the writer. Behind unit.h. */
+/* Tar files and image layouts made for tests, with libarchive as the writer. */
 #ifndef PW_TESTS_OCI_SAMPLES_H
 #define PW_TESTS_OCI_SAMPLES_H
+
+#include "unit.h"
 
 #include <archive.h>
 #include <archive_entry.h>

@@ -155,7 +155,7 @@ static void test_reports(void **state)
     job.network = PW_NETWORK_USER;
     job.reports = true;
     make();
-    expect("net=10.0.2.15/24,10.0.2.2", true);
+    expect("net=10.0.2.15/24,10.0.2.2,10.0.2.3", true);
     expect("env=OTEL_EXPORTER_OTLP_ENDPOINT=http://10.0.2.2:{endpoint_port}{endpoint_path}", false);
     expect("env=OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://10.0.2.2:{endpoint_port}{endpoint_path}"
            "/v1/traces",

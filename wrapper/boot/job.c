@@ -9,6 +9,7 @@
  * network stack": the host's loopback is at the gateway's address. */
 #define GUEST_ADDRESS "10.0.2.15/24"
 #define GATEWAY "10.0.2.2"
+#define NAME_SERVER "10.0.2.3"
 #define ENDPOINT "http://" GATEWAY ":{endpoint_port}{endpoint_path}"
 
 /* What placeholders may grow to, in all. */
@@ -172,7 +173,7 @@ static void add_constant(struct pw_str *text, const struct pw_job *job, bool rep
         }
     }
     if (job->network == PW_NETWORK_USER) {
-        add_line(text, "net=", GUEST_ADDRESS "," GATEWAY);
+        add_line(text, "net=", GUEST_ADDRESS "," GATEWAY "," NAME_SERVER);
     }
     if (job->hold) {
         add_line(text, "hold=", "1");

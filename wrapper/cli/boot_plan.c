@@ -10,6 +10,9 @@
 #include "wrapper/boot/verdict.h"
 #include "wrapper/cli/boot_setup.h"
 
+/* After its command the guest ends the machine, which takes QEMU some 10 ms. */
+enum { PATIENCE_MS = 2000 };
+
 /* The worker's end, as the guest and the monitor tell it. */
 static int judge(void *context, const struct pw_worker_output *output,
                  struct pw_worker_record *record, struct pw_err *err)
@@ -135,6 +138,7 @@ int pw_boot_fill_plan(struct pw_boot_setup *setup, struct pw_owned_plan *owned, 
     plan->outfit = &owned->outfit;
     plan->kind = &setup->kind;
     plan->argv_has_placeholders = true;
+    plan->until_patience_ms = PATIENCE_MS;
     plan->keep = setup->options->keep != NULL;
     plan->hold = plan->keep ? 1 : setup->options->hold;
     plan->input_file = setup->machine.waits_for_state ? setup->snapshot.state_file : NULL;

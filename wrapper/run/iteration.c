@@ -83,6 +83,7 @@ static struct pw_warden_order go_order(const struct pw_stage *stage)
         .nofile = stage->nofile,
         .timeout_ns = pw_ms_to_ns(stage->plan->timeout_sec * 1e3),
         .grace_ns = pw_ms_to_ns(stage->plan->kill_grace_ms),
+        .patience_ns = pw_ms_to_ns(stage->plan->until_patience_ms),
     };
 }
 

@@ -39,7 +39,9 @@ struct pw_plan {
     double max_time_sec;     /* 0: none */
     double until_ci_pct; /* 0: none; half width of the median's 95 % interval, in % of the median */
     double timeout_sec;  /* a worker's deadline, from its spawn; 0: none */
-    double kill_grace_ms; /* between TERM and KILL */
+    double kill_grace_ms;     /* between TERM and KILL */
+    double until_patience_ms; /* a worker whose mark of --until came has so long to end by itself
+                                 before it is ended */
     bool keep_orphans;
     bool inherit_fds; /* --inherit-fds: pass on descriptors over 2 that perfwrap inherited */
     bool ignore_all_failures;           /* --ignore-failure */

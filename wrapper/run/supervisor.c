@@ -160,7 +160,7 @@ static void end_if_until(struct pw_worker *worker)
         !pw_mark_watch_is_until(worker->watch))
         return;
     worker->until_ordered = true;
-    pw_worker_order(worker, PW_ORDER_END);
+    pw_worker_order(worker, worker->go.patience_ns > 0 ? PW_ORDER_EXPECT : PW_ORDER_END);
 }
 
 static void drain(struct pw_worker *worker, struct pw_tail *tail)

@@ -341,6 +341,9 @@ static void take_order(struct warden *warden, int64_t now)
     } else if (order.kind == PW_ORDER_END && warden->phase == PHASE_RUNNING) {
         warden->cause = PW_CAUSE_ORDER;
         begin_term(warden, now);
+    } else if (order.kind == PW_ORDER_EXPECT && warden->phase == PHASE_RUNNING) {
+        warden->cause = PW_CAUSE_ORDER;
+        warden->deadline_ns = now + warden->go.patience_ns;
     } else if (order.kind == PW_ORDER_HOLD && warden->phase == PHASE_RUNNING) {
         warden->deadline_ns = INT64_MAX;
     } else if (order.kind == PW_ORDER_RELEASE && warden->phase == PHASE_RUNNING && warden->root) {
@@ -351,7 +354,7 @@ static void take_order(struct warden *warden, int64_t now)
 static void deadline_reached(struct warden *warden, int64_t now)
 {
     if (warden->phase == PHASE_RUNNING) {
-        warden->cause = PW_CAUSE_TIMEOUT;
+        warden->cause = warden->cause ? warden->cause : PW_CAUSE_TIMEOUT;
         begin_term(warden, now);
     } else {
         kill_pass(warden, now);

@@ -40,6 +40,7 @@ enum pw_order_kind {
     PW_ORDER_GO = 1,  /* start the target */
     PW_ORDER_END,     /* end the tree: TERM, grace, KILL */
     PW_ORDER_KILL,    /* end the tree now */
+    PW_ORDER_EXPECT,  /* it ends by itself: END only after GO's `patience_ns` */
     PW_ORDER_HOLD,    /* the deadline is off */
     PW_ORDER_RELEASE, /* stay without perfwrap; ignored if the tree is being ended. The control
                          socket then closes without a further report */
@@ -57,6 +58,7 @@ struct pw_warden_order {
     struct rlimit nofile;     /* likewise */
     int64_t timeout_ns;       /* from the spawn; 0: none */
     int64_t grace_ns;         /* between TERM and KILL */
+    int64_t patience_ns;      /* for EXPECT */
 };
 
 enum pw_report_kind {
