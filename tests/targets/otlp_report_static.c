@@ -1,9 +1,9 @@
 /*
- * otlp_report_static N: reports over OTLP/HTTP with JSON bodies to OTEL_EXPORTER_OTLP_ENDPOINT, which must be
- * http://ADDRESS:PORT/PATH with a numeric IPv4 address: one span "guest.work" of 250 ms, child of TRACEPARENT if
- * that is set, and one cumulative counter "guest.items" with the value N. Statically linked, so that it runs in a
- * machine with nothing else in it.
- * Truth: two payloads, one span, one data point, each answered 200.
+ * otlp_report_static N: reports over OTLP/HTTP with JSON bodies to OTEL_EXPORTER_OTLP_ENDPOINT,
+ * which must be http://ADDRESS:PORT/PATH with a numeric IPv4 address: one span "guest.work" of 250
+ * ms, child of TRACEPARENT if that is set, and one cumulative counter "guest.items" with the value
+ * N. Statically linked, so that it runs in a machine with nothing else in it. Truth: two payloads,
+ * one span, one data point, each answered 200.
  */
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -33,10 +33,11 @@ static void post(const char *signal_path, const char *body)
 {
     char request[BODY_MAX + 1024], reply[REPLY_MAX];
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int length = snprintf(request, sizeof request,
-                          "POST %s%s HTTP/1.1\r\nHost: collector\r\nContent-Type: application/json\r\n"
-                          "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
-                          path, signal_path, strlen(body), body);
+    int length =
+        snprintf(request, sizeof request,
+                 "POST %s%s HTTP/1.1\r\nHost: collector\r\nContent-Type: application/json\r\n"
+                 "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                 path, signal_path, strlen(body), body);
     if (fd < 0 || connect(fd, (struct sockaddr *)&place, sizeof place) ||
         write(fd, request, (size_t)length) != length) {
         target_die("post");
@@ -70,17 +71,20 @@ int main(int argc, char **argv)
         sscanf(traceparent, "00-%32[0-9a-f]-%16[0-9a-f]", trace_id, parent);
     }
     int64_t now = unix_ns();
-    snprintf(body, sizeof body,
-             "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"traceId\":\"%s\",\"spanId\":\"00f067aa0ba902b7\","
-             "\"parentSpanId\":\"%s\",\"name\":\"guest.work\",\"kind\":1,\"startTimeUnixNano\":\"%" PRId64 "\","
-             "\"endTimeUnixNano\":\"%" PRId64 "\"}]}]}]}",
-             trace_id, parent, now - SPAN_MS * INT64_C(1000000), now);
+    snprintf(
+        body, sizeof body,
+        "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"traceId\":\"%s\",\"spanId\":\"00f067aa0ba902b7\","
+        "\"parentSpanId\":\"%s\",\"name\":\"guest.work\",\"kind\":1,\"startTimeUnixNano\":\"%" PRId64
+        "\","
+        "\"endTimeUnixNano\":\"%" PRId64 "\"}]}]}]}",
+        trace_id, parent, now - SPAN_MS * INT64_C(1000000), now);
     post("/v1/traces", body);
-    snprintf(body, sizeof body,
-             "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"name\":\"guest.items\",\"unit\":\"{item}\","
-             "\"sum\":{\"aggregationTemporality\":2,\"isMonotonic\":true,\"dataPoints\":[{\"asInt\":\"%ld\","
-             "\"startTimeUnixNano\":\"%" PRId64 "\",\"timeUnixNano\":\"%" PRId64 "\"}]}}]}]}]}",
-             items, now - INT64_C(1000000), now);
+    snprintf(
+        body, sizeof body,
+        "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"name\":\"guest.items\",\"unit\":\"{item}\","
+        "\"sum\":{\"aggregationTemporality\":2,\"isMonotonic\":true,\"dataPoints\":[{\"asInt\":\"%ld\","
+        "\"startTimeUnixNano\":\"%" PRId64 "\",\"timeUnixNano\":\"%" PRId64 "\"}]}}]}]}]}",
+        items, now - INT64_C(1000000), now);
     post("/v1/metrics", body);
     return 0;
 }
