@@ -39,6 +39,17 @@ int pw_err_set(struct pw_err *err, enum pw_err_class cls, const char *format, ..
     return -1;
 }
 
+__attribute__((format(printf, 4, 0))) static void fail(struct pw_err *err, enum pw_err_class cls,
+                                                       int sys, const char *format, va_list args)
+{
+    start(err, cls, sys);
+    vsnprintf(err->message, sizeof(err->message), format, args);
+    /* Not strerror(): its text may lie in a buffer that all threads share. */
+    const char *text = strerrordesc_np(sys);
+    append(err->message, sizeof(err->message), ": ");
+    append(err->message, sizeof(err->message), text ? text : "unknown error");
+}
+
 int pw_err_system(struct pw_err *err, int sys, const char *format, ...)
 {
     if (!err) {
@@ -46,13 +57,20 @@ int pw_err_system(struct pw_err *err, int sys, const char *format, ...)
     }
     va_list args;
     va_start(args, format);
-    start(err, PW_ERR_SYSTEM, sys);
-    vsnprintf(err->message, sizeof(err->message), format, args);
+    fail(err, PW_ERR_SYSTEM, sys, format, args);
     va_end(args);
-    /* Not strerror(): its text may lie in a buffer that all threads share. */
-    const char *text = strerrordesc_np(sys);
-    append(err->message, sizeof(err->message), ": ");
-    append(err->message, sizeof(err->message), text ? text : "unknown error");
+    return -1;
+}
+
+int pw_err_input(struct pw_err *err, int sys, const char *format, ...)
+{
+    if (!err) {
+        return -1;
+    }
+    va_list args;
+    va_start(args, format);
+    fail(err, PW_ERR_INPUT, sys, format, args);
+    va_end(args);
     return -1;
 }
 
@@ -90,6 +108,14 @@ int pw_err_remedy(struct pw_err *err, const char *format, ...)
     va_start(args, format);
     vsnprintf(err->remedy, sizeof(err->remedy), format, args);
     va_end(args);
+    return -1;
+}
+
+int pw_err_errno(struct pw_err *err, int sys)
+{
+    if (err) {
+        err->sys = sys;
+    }
     return -1;
 }
 

@@ -44,6 +44,9 @@ __attribute__((format(printf, 3, 4))) int pw_err_set(struct pw_err *err, enum pw
 /* As pw_err_set with class PW_ERR_SYSTEM, and ": " with strerror(sys) behind the message. */
 __attribute__((format(printf, 3, 4))) int pw_err_system(struct pw_err *err, int sys,
                                                         const char *format, ...);
+/* As pw_err_system, with class PW_ERR_INPUT: what was named from outside cannot be used. */
+__attribute__((format(printf, 3, 4))) int pw_err_input(struct pw_err *err, int sys,
+                                                       const char *format, ...);
 /* "out of memory", class PW_ERR_MEMORY. */
 int pw_err_memory(struct pw_err *err);
 /* Puts "<text>: " before the message; does nothing if no failure is recorded. Returns -1. */
@@ -52,6 +55,8 @@ __attribute__((format(printf, 2, 3))) int pw_err_prefix(struct pw_err *err, cons
 /* Sets the remedy: one sentence to the user. Returns -1. */
 __attribute__((format(printf, 2, 3))) int pw_err_remedy(struct pw_err *err, const char *format,
                                                         ...);
+/* Sets the errno behind it, for what failed otherwise than in a system call. Returns -1. */
+int pw_err_errno(struct pw_err *err, int sys);
 bool pw_err_is_set(const struct pw_err *err);
 /* The documented exit status for the class: 0, 2, 125, 126 or 127. */
 int pw_err_exit_status(const struct pw_err *err);

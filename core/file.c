@@ -120,15 +120,6 @@ fail:
     return -1;
 }
 
-static int fail_read(struct pw_err *err, int sys, const char *what, const char *path)
-{
-    pw_err_system(err, sys, "%s `%s`", what, path);
-    if (err) {
-        err->cls = PW_ERR_INPUT;
-    }
-    return -1;
-}
-
 /* The size to begin with: that of a regular file and one more byte to see its end. */
 static size_t first_capacity(int fd, size_t limit)
 {
@@ -140,13 +131,9 @@ static size_t first_capacity(int fd, size_t limit)
     return capacity < limit + 1 ? capacity : limit + 1;
 }
 
-int pw_file_read(const char *path, size_t limit, char **ret_text, size_t *ret_size,
-                 struct pw_err *err)
+int pw_fd_read_all(int fd, const char *path, size_t limit, char **ret_text, size_t *ret_size,
+                   struct pw_err *err)
 {
-    PW_FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return fail_read(err, errno, "open", path);
-    }
     size_t capacity = first_capacity(fd, limit);
     size_t size = 0;
     PW_FREE_AUTO char *text = malloc(capacity + 1);
@@ -156,7 +143,7 @@ int pw_file_read(const char *path, size_t limit, char **ret_text, size_t *ret_si
     for (;;) {
         ssize_t count = read(fd, text + size, capacity - size);
         if (count < 0 && errno != EINTR) {
-            return fail_read(err, errno, "read", path);
+            return pw_err_input(err, errno, "read `%s`", path);
         }
         if (count == 0) {
             break;
@@ -181,6 +168,16 @@ int pw_file_read(const char *path, size_t limit, char **ret_text, size_t *ret_si
         *ret_size = size;
     }
     return 0;
+}
+
+int pw_file_read(const char *path, size_t limit, char **ret_text, size_t *ret_size,
+                 struct pw_err *err)
+{
+    PW_FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return pw_err_input(err, errno, "open `%s`", path);
+    }
+    return pw_fd_read_all(fd, path, limit, ret_text, ret_size, err);
 }
 
 static bool is_dir(const char *path)

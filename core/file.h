@@ -29,6 +29,9 @@ int pw_file_write(const char *path, const void *bytes, size_t size, mode_t mode,
  * large. */
 int pw_file_read(const char *path, size_t limit, char **ret_text, size_t *ret_size,
                  struct pw_err *err);
+/* The same of the rest of an open file, which is not closed; `path` is for messages. */
+int pw_fd_read_all(int fd, const char *path, size_t limit, char **ret_text, size_t *ret_size,
+                   struct pw_err *err);
 /* mkdir -p, mode 0777 less umask. An existing folder is no error. */
 int pw_dir_make(const char *path, struct pw_err *err);
 /* Fails, with the path and the remedy, unless a file can be created and written in the folder. */

@@ -45,6 +45,7 @@ enum {
     PW_LIMIT_IMAGE_LAYERS = 256,             /* of one image */
     PW_LIMIT_IMAGE_ENTRIES = 4000000,        /* files in all its layers */
     PW_LIMIT_IMAGE_MIB = 65536,              /* of its files, in all */
+    PW_LIMIT_IMAGE_SCRIPT_BYTES = 512 << 20, /* of what gives its files owners, if not root does */
     PW_LIMIT_IMAGE_VARIABLES = 4096,         /* of its environment */
     PW_LIMIT_IMAGE_DEPTH = 128,              /* folders within folders */
     PW_LIMIT_IMAGE_INDEXES = 4,              /* indexes within indexes */

@@ -234,6 +234,15 @@ fail:
     return -1;
 }
 
+const char *pw_lines_last(const char *text, size_t length, unsigned count)
+{
+    size_t at = length;
+    while (at > 0 && !(text[at - 1] == '\n' && --count == 0)) {
+        at--;
+    }
+    return text + at;
+}
+
 static size_t smaller(size_t a, size_t b)
 {
     return a < b ? a : b;

@@ -46,6 +46,10 @@ void pw_str_add_command(struct pw_str *str, char *const *argv);
  */
 int pw_split_words(const char *line, char ***ret_words, struct pw_err *err);
 
+/* Where the last `count` lines of the first `length` bytes of `text` begin. A newline at their end
+ * counts as a line: leave it out. */
+const char *pw_lines_last(const char *text, size_t length, unsigned count);
+
 /* The entry of the NULL-terminated `names` with the smallest edit distance to `name` (insert,
  * delete, replace, swap of neighbours), or NULL if none is near enough to be what was meant. */
 const char *pw_nearest_name(const char *name, const char *const *names);

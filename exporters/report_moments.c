@@ -63,6 +63,10 @@ void pw_report_moments_short(const struct pw_summary *summary, struct pw_documen
     const char *key = NULL;
     const json_t *entry = NULL;
     size_t shown = 0;
+    /* What a failed run came to is in its own record only. */
+    struct pw_value failed = pw_report_number_in(
+        json_object_get(pw_summary_root(summary), "summary"), "failed_runs_total");
+    bool has_failed = pw_value_is_present(failed) && failed.number > 0;
     json_object_foreach((json_t *)marks, key, entry)
     {
         if (shown == SHOWN_MARKS) {
@@ -77,7 +81,8 @@ void pw_report_moments_short(const struct pw_summary *summary, struct pw_documen
                               name_length(key), key, NUMBER(entry, "p50"), NUMBER(entry, "p95"),
                               NUMBER(entry, "max"));
         } else {
-            pw_document_bad_field(document, label, "%.*s: never came", name_length(key), key);
+            pw_document_bad_field(document, label, "%.*s: never came%s", name_length(key), key,
+                                  has_failed ? " in a successful run" : "");
         }
     }
 }

@@ -6,11 +6,12 @@ missing, the tests that need it say so and are skipped.
 
 import os
 import shutil
+import struct
 import subprocess
 import unittest
 from pathlib import Path
 
-from pwtest import BUILD_DIR, PERFWRAP, SOURCE_DIR, PerfwrapTest, marked, parse_json
+from pwtest import BUILD_DIR, PERFWRAP, SANITIZED, SOURCE_DIR, PerfwrapTest, marked, parse_json
 
 QEMU = shutil.which("qemu-system-x86_64")
 BUSYBOX = shutil.which("busybox")
@@ -20,6 +21,9 @@ STATE_DIR = SOURCE_DIR / "build" / "boot-state"
 APPLETS = ("sh", "cat", "echo", "ls", "sleep", "kill", "yes", "true", "false", "id", "env", "pwd", "wget", "reboot",
            "poweroff", "dd", "mkdir", "touch", "test", "head", "ps", "printf", "sync", "mount", "date")
 _kernel = None
+
+# A machine takes its time whatever perfwrap was built with: with sanitizers some of each kind do.
+release_only = unittest.skipIf(SANITIZED, "the release build's test")
 
 
 def kernel_problem():
@@ -51,6 +55,18 @@ def make_root(folder):
     return folder
 
 
+def fake_kernel():
+    """An ELF image for x86-64 with nothing but the note of a PVH entry and a kernel's banner."""
+    note = struct.pack("<III", 4, 4, 18) + b"Xen\0" + struct.pack("<I", 0x1000000)
+    banner = b"Linux version 6.1.0-play (nobody@nowhere) #1\n\0"
+    body = note + banner
+    header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 2, 62, 1, 0x1000000, 64, 0, 0, 64, 56, 2, 0, 0, 0)
+    start = 64 + 2 * 56
+    headers = struct.pack("<IIQQQQQQ", 4, 4, start, 0, 0, len(note), len(note), 4)
+    headers += struct.pack("<IIQQQQQQ", 1, 5, start, 0x1000000, 0x1000000, len(body), len(body), 4096)
+    return header + headers + body
+
+
 class BootTest(PerfwrapTest):
     """Options begin behind `boot`."""
 
@@ -59,6 +75,36 @@ class BootTest(PerfwrapTest):
     def args(self, *options, cmd=(), program=None, out_dir=None):
         return [program or PERFWRAP, "boot", "--out-dir", str(out_dir or self.out_dir),
                 "--state-dir", str(self.state_dir), *map(str, options)]
+
+    def use_own_state(self):
+        """A state folder of the test's own, in which the shared kernel is and nothing else."""
+        shared, self.state_dir = self.state_dir, self.dir / "state"
+        self.state_dir.mkdir(mode=0o700)
+        (self.state_dir / "kernels").symlink_to(Path(shared) / "kernels")
+
+    def assert_state_is_whole(self):
+        """Nothing but entries of the cache, each of them whole."""
+        left = [str(path.relative_to(self.state_dir)) for path in Path(self.state_dir).rglob("*")
+                if path.name.startswith(".") and str(path.relative_to(self.state_dir)) != "machines/.lock"]
+        self.assertEqual([], left)
+        kinds = {path.name for path in Path(self.state_dir).iterdir()}
+        self.assertLessEqual(kinds, {"kernels", "images", "snapshots", "initrds", "machines"})
+
+    def assert_runs_are_whole(self):
+        """No folder of a run without its summary, and nothing in one but documents."""
+        for folder in self.out_dir.iterdir() if self.out_dir.exists() else ():
+            names = sorted(path.name for path in folder.iterdir())
+            self.assertIn("summary.json", names, folder)
+            self.assertEqual([], [name for name in names if not name.endswith((".json", ".md"))])
+
+    def ax_error(self, *options, **kwargs):
+        """Fails in --mode ax: one document on standard output; returns its error."""
+        run = self.run_pw("--mode", "ax", *options, expect=1, **kwargs)
+        document = parse_json(run.out)
+        self.assertEqual({"ok", "error"}, set(document), str(run))
+        self.assertIs(False, document["ok"])
+        self.assertTrue(document["error"]["message"], str(run))
+        return document["error"]
 
     def boot_json(self, *options, expect=0, **kwargs):
         """Boots, and returns the one document that --json prints."""
@@ -72,6 +118,28 @@ class BootTest(PerfwrapTest):
         phases = [value for value in boot["phases"].values() if value is not None]
         self.assertAlmostEqual(boot["duration_ms"], sum(phases), delta=1)
         self.assertTrue(all(value >= 0 for value in phases), boot)
+
+
+class PlayedTest(BootTest):
+    """Monitors that are played by a shell script: needs no real one, and no kernel that boots."""
+
+    def setUp(self):
+        super().setUp()
+        self.state_dir = self.dir / "state"
+        self.kernel = self.dir / "vmlinux"
+        self.kernel.write_bytes(fake_kernel())
+
+    def script(self, name, text):
+        path = self.dir / name
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+        return path
+
+    def monitor(self, text):
+        """Options for a monitor that does `text`, in which `mark NAME...` is a guest's mark."""
+        path = self.script("monitor", '[ "$1" != --version ] || { echo "played 1"; exit 0; }\n'
+                           'mark() { echo "PW $*" >&3; }\n' + text)
+        return ["--kernel", self.kernel, "--accel", "tcg", "--vmm-cmd", f"{path} {{worker_dir}}"]
 
 
 @unittest.skipUnless(QEMU, "qemu-system-x86_64 is not installed")
@@ -95,4 +163,5 @@ class ImageTest(MachineTest):
         self.root = make_root(self.dir / "rootfs")
 
 
-__all__ = ["BUILD_DIR", "BootTest", "ImageTest", "MachineTest", "QEMU", "make_root", "marked"]
+__all__ = ["BUILD_DIR", "BootTest", "ImageTest", "MachineTest", "PlayedTest", "QEMU", "fake_kernel", "make_root",
+           "marked", "release_only"]

@@ -1,10 +1,11 @@
 """perfwrap boot: real machines, their phases, verdicts and exit codes."""
 
 import signal
+import statistics
 import unittest
 from pathlib import Path
 
-from boottest import BootTest, ImageTest, MachineTest
+from boottest import BootTest, ImageTest, MachineTest, release_only
 from pwtest import SANITIZED, SLOWER, PerfwrapTest, marked, parse_json, schema_faults, schema_validator, wait_until
 
 COLD_PHASES = ["vmm_start_ms", "kernel_ms", "modules_ms"]
@@ -39,11 +40,13 @@ class Boots(MachineTest):
         self.assertIn("kernel_ms", summary["summary"]["phases"])
         self.assertGreater(summary["summary"]["max_rss_mb"]["mean"], 30)
 
+    @release_only
     def test_text_and_result_lines(self):
         run = self.run_pw()
         self.assertTrue(run.summary_path.exists())
         self.assertIn("ok", run.err)
 
+    @release_only
     def test_failing_command(self):
         document = self.boot_json("--exec", "exit 7", expect=1)
         boot = document["iterations"][0]
@@ -60,6 +63,7 @@ class Boots(MachineTest):
         self.assertIn("1 of 1 boots failed", document["error"]["message"])
         self.assertEqual(1, document["error"]["partial_output"]["iterations"][0]["return_code"])
 
+    @release_only
     def test_gate(self):
         self.run_pw("--bound", "phases.kernel_ms p50 <= 60000", "--bound", "until.teardown_ms p50 <= 60000")
         run = self.run_pw("--bound", "phases.kernel_ms p50 <= 1", expect=1)
@@ -69,6 +73,13 @@ class Boots(MachineTest):
         document = self.boot_json("--concurrency", 2, "--iterations", 1)
         self.assertEqual(["ok", "ok"], [boot["verdict"] for boot in document["iterations"]])
         self.assertEqual([1, 2], [boot["worker"] for boot in document["iterations"]])
+
+    @release_only
+    def test_more_than_there_are_cpus(self):
+        document = self.boot_json("--concurrency", 4)
+        self.assertEqual(["ok"] * 4, [boot["verdict"] for boot in document["iterations"]])
+        for boot in document["iterations"]:
+            self.assert_phases_add_up(boot)
 
     def test_a_mark_on_the_console(self):
         summary = self.summary_of(self.boot_json("--mark", "linux=serial:/Linux version/"))
@@ -92,6 +103,7 @@ class Commands(ImageTest):
                                   expect=expect)
         return document["iterations"][0]
 
+    @release_only
     def test_exit_codes(self):
         for code in (0, 1, 7, 126, 127, 128, 255):
             boot = self.boots(f"exit {code}", 0 if code == 0 else 1)
@@ -105,10 +117,12 @@ class Commands(ImageTest):
             self.assertEqual("guest_command_failed", boot["verdict"])
             self.assertEqual((128 + sig, sig), (boot["return_code"], boot["signal"]), boot)
 
+    @release_only
     def test_not_found_and_not_executable(self):
         self.assertEqual(127, self.boots("/bin/nothing", 1)["return_code"])
         self.assertEqual(126, self.boots("/etc/hostname", 1)["return_code"])
 
+    @release_only
     def test_the_root_is_the_image(self):
         self.assertEqual("ok", self.boots('test "$(cat /etc/hostname)" = guest-of-perfwrap', 0)["verdict"])
         boot = self.boots('echo changed >/etc/hostname; sync', 0)
@@ -127,6 +141,7 @@ class ColdCommands(ImageTest):
         document = self.boot_json("--image", f"dir:{self.root}", "--exec", command, *options, expect=expect)
         return document["iterations"][0]
 
+    @release_only
     def test_codes_of_a_cold_boot(self):
         boot = self.boot("exit 200", 1)
         self.assertEqual(("guest_command_failed", 200), (boot["verdict"], boot["return_code"]))
@@ -138,6 +153,7 @@ class ColdCommands(ImageTest):
         self.assertEqual("guest_panic", boot["verdict"])
         self.assertIn("Kernel panic", boot["error"])
 
+    @release_only
     def test_power_off(self):
         boot = self.boot("poweroff -f; sleep 60", 1)
         self.assertEqual("guest_panic", boot["verdict"])
@@ -148,6 +164,7 @@ class ColdCommands(ImageTest):
         self.assertEqual(("timeout", 124), (boot["verdict"], boot["return_code"]))
         self.assertIn("rootfs", boot["error"])
 
+    @release_only
     def test_a_flood_on_the_console(self):
         boot = self.boot("yes flooding the console | head -c 3000000; exit 5", 1)
         self.assertEqual(("guest_command_failed", 5), (boot["verdict"], boot["return_code"]))
@@ -178,6 +195,7 @@ class Monitors(MachineTest):
     def test_end_without_an_answer(self):
         self.assertEqual("guest_panic", self.verdict("exit 0")["verdict"])
 
+    @release_only
     def test_a_real_one_that_is_killed(self):
         boot = self.verdict('qemu-system-x86_64 "$@" & sleep 0.3; kill -KILL $!; kill -KILL $$')
         self.assertEqual("monitor_crashed", boot["verdict"])
@@ -187,6 +205,7 @@ class Monitors(MachineTest):
         self.assertIn("nothing", run.err)
 
 
+@release_only
 class Snapshots(MachineTest):
     def test_new_commands(self):
         self.boot_json("--start", "snapshot")
@@ -198,6 +217,19 @@ class Snapshots(MachineTest):
                 self.assertEqual(code, boot["return_code"])
                 self.assertGreaterEqual(boot["phases"]["restore_ms"], 0)
                 self.assert_phases_add_up(boot)
+
+
+@release_only
+class TenFromOneSnapshot(ImageTest):
+    def test_each_with_its_own_end(self):
+        """In one run, from one state: what a machine is told, and what it answers, is its own."""
+        document = self.boot_json("--start", "snapshot", "--image", f"dir:{self.root}", "--iterations", 10, "--exec",
+                                  "exit $((PERFWRAP_ITERATION * 25))", expect=1)
+        self.assertEqual([n * 25 for n in range(1, 11)], [boot["return_code"] for boot in document["iterations"]])
+        self.assertEqual(10, document["summary"]["failures"])
+        for boot in document["iterations"]:
+            self.assert_phases_add_up(boot)
+        self.assertLess(statistics.median(boot["duration_ms"] for boot in document["iterations"]), 400)
 
 
 class Killed(MachineTest):

@@ -12,7 +12,7 @@ import tarfile
 import unittest
 from pathlib import Path
 
-from boottest import ImageTest
+from boottest import ImageTest, release_only
 from pwtest import parse_json, wait_until
 
 UMOCI, SKOPEO, REGISTRY = (shutil.which(name) for name in ("umoci", "skopeo", "docker-registry"))
@@ -94,12 +94,11 @@ class OwnState(ImageTest):
 
     def setUp(self):
         super().setUp()
-        shared, self.state_dir = self.state_dir, self.dir / "state"
-        self.state_dir.mkdir(mode=0o700)
-        (self.state_dir / "kernels").symlink_to(Path(shared) / "kernels")
+        self.use_own_state()
 
 
 class Registry(OwnState):
+    @release_only
     @unittest.skipUnless(UMOCI and SKOPEO and REGISTRY, "umoci, skopeo or docker-registry is not installed")
     def test_pulled_by_digest_cached_and_booted(self):
         port = free_port()
@@ -129,6 +128,12 @@ class Registry(OwnState):
         self.assertEqual("ok", first["iterations"][0]["verdict"], first["iterations"])
         self.assertEqual((True, 1), (first["machine"]["image_built"], first["summary"]["builds"]))
         self.assertEqual(told.stdout.strip(), first["machine"]["image_digest"])
+        nobody = "sha256:" + "0" * 64
+        for missing, text in ((f"docker://{name}@{nobody}", nobody[:19]), (f"docker://{name}:v2", "v2")):
+            error = self.ax_error("--image", missing)
+            self.assertIn(text, error["message"])
+            self.assertTrue(error["remediation"])
+            self.assert_state_is_whole()
         server.kill()  # by digest and cached: nothing more is asked of it
         server.wait()
         second = self.boot_json("--image", reference, "--exec", command)

@@ -13,9 +13,7 @@ from pwtest import PERFWRAP, SANITIZED, cmdline, is_alive, marked, parse_json, w
 class Kept(MachineTest):
     def setUp(self):
         super().setUp()
-        shared, self.state_dir = self.state_dir, self.dir / "state"
-        self.state_dir.mkdir(mode=0o700)
-        (self.state_dir / "kernels").symlink_to(Path(shared) / "kernels")
+        self.use_own_state()
 
     def perfwrap(self, *words, expect=0):
         done = subprocess.run([PERFWRAP, *map(str, words), "--state-dir", str(self.state_dir)], text=True,

@@ -1,10 +1,9 @@
 """perfwrap boot with other monitors: --vmm-cmd, played by a script that tells marks as a guest does. Needs neither a
 machine monitor nor a kernel that boots, so it runs everywhere."""
 
-import struct
 import unittest
 
-from boottest import BootTest
+from boottest import BootTest, fake_kernel
 from pwtest import wait_until
 
 MONITOR = r"""#!/usr/bin/env python3
@@ -50,18 +49,6 @@ if play == "stay":
     time.sleep(600)
 mark(f"exec code={words.get('code', 0)} signal={words.get('signal', 0)}")
 """
-
-
-def fake_kernel():
-    """An ELF image for x86-64 with nothing but the note of a PVH entry and a kernel's banner."""
-    note = struct.pack("<III", 4, 4, 18) + b"Xen\0" + struct.pack("<I", 0x1000000)
-    banner = b"Linux version 6.1.0-play (nobody@nowhere) #1\n\0"
-    body = note + banner
-    header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 2, 62, 1, 0x1000000, 64, 0, 0, 64, 56, 2, 0, 0, 0)
-    start = 64 + 2 * 56
-    headers = struct.pack("<IIQQQQQQ", 4, 4, start, 0, 0, len(note), len(note), 4)
-    headers += struct.pack("<IIQQQQQQ", 1, 5, start, 0x1000000, 0x1000000, len(body), len(body), 4096)
-    return header + headers + body
 
 
 class OtherMonitors(BootTest):

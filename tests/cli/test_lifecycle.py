@@ -322,6 +322,17 @@ class Warden(LifecycleTest):
     def test_killed_with_a_tree_that_ignores_term(self):
         self.check(["double", "setsid", "ignore-term"])
 
+    def test_no_folder_is_left_of_killed_ones(self):
+        """perfwrap cannot remove the workers' folders any more: their wardens do."""
+        scratch = self.temporary
+        script = 'mkdir -p "$PERFWRAP_WORKER_DIR/a/b" && : >"$PERFWRAP_WORKER_DIR/a/b/c" && exec sleep 60'
+        for _ in range(5):
+            process = self.start("-n", 1, "-w", 0, "-c", 4, cmd=["/bin/sh", "-c", script])
+            wait_until(lambda: len(list(scratch.glob("*/worker-*/a/b/c"))) == 4, 10, "four workers")
+            process.kill()
+            process.wait()
+            wait_until(lambda: not list(scratch.iterdir()), 10, "the folders to be removed")
+
     def test_no_warden_is_left_after_a_run(self):
         self.run_pw("-n", 2, "-w", 1, "-c", 4, cmd=["/bin/sleep", "0.02"])
         self.assertEqual([], wardens(self.mark))

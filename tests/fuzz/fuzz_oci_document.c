@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/limits.h"
-#include "wrapper/boot/image_impl.h"
+#include "wrapper/boot/image/oci.h"
+#include "wrapper/boot/image/reference.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

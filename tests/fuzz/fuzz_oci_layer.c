@@ -9,7 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "core/file.h"
-#include "wrapper/boot/image_impl.h"
+#include "wrapper/boot/image/tree.h"
+#include "wrapper/boot/image/unpack.h"
 
 enum {
     ENTRIES = 200,

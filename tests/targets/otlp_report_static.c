@@ -16,17 +16,28 @@ enum { BODY_MAX = 2048, REPLY_MAX = 512, SPAN_MS = 250 };
 static struct sockaddr_in place = {.sin_family = AF_INET};
 static char path[512];
 
+/* http://ADDRESS:PORT[PATH] */
 static void parse_endpoint(void)
 {
+    static const char scheme[] = "http://";
     const char *url = getenv("OTEL_EXPORTER_OTLP_ENDPOINT");
-    char address[64];
-    unsigned port;
+    char address[INET_ADDRSTRLEN] = "", *behind = NULL;
     errno = EINVAL;
-    if (!url || sscanf(url, "http://%63[0-9.]:%u%511s", address, &port, path) < 2 ||
-        inet_pton(AF_INET, address, &place.sin_addr) != 1) {
+    if (!url || strncmp(url, scheme, strlen(scheme)) != 0) {
         target_die(url ? url : "OTEL_EXPORTER_OTLP_ENDPOINT is not set");
     }
-    place.sin_port = htons((uint16_t)port);
+    const char *host = url + strlen(scheme);
+    size_t length = strcspn(host, ":");
+    if (length < sizeof address && host[length] == ':') {
+        memcpy(address, host, length);
+        place.sin_port = htons((uint16_t)strtoul(host + length + 1, &behind, 10));
+    }
+    if (!behind || strlen(behind) >= sizeof path ||
+        inet_pton(AF_INET, address, &place.sin_addr) != 1) {
+        errno = EINVAL;
+        target_die(url);
+    }
+    memcpy(path, behind, strlen(behind) + 1);
 }
 
 static void post(const char *signal_path, const char *body)
@@ -51,6 +62,16 @@ static void post(const char *signal_path, const char *body)
     close(fd);
 }
 
+/* 00-TRACE_ID-SPAN_ID-FLAGS */
+static void take_traceparent(const char *text, char trace_id[33], char parent[17])
+{
+    enum { TRACE_AT = 3, TRACE_LENGTH = 32, PARENT_AT = 36, PARENT_LENGTH = 16 };
+    if (strlen(text) >= PARENT_AT + PARENT_LENGTH) {
+        memcpy(trace_id, text + TRACE_AT, TRACE_LENGTH);
+        memcpy(parent, text + PARENT_AT, PARENT_LENGTH);
+    }
+}
+
 static int64_t unix_ns(void)
 {
     struct timespec now;
@@ -68,7 +89,7 @@ int main(int argc, char **argv)
     long items = target_number(argv[1]);
     parse_endpoint();
     if (traceparent) {
-        sscanf(traceparent, "00-%32[0-9a-f]-%16[0-9a-f]", trace_id, parent);
+        take_traceparent(traceparent, trace_id, parent);
     }
     int64_t now = unix_ns();
     snprintf(

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "core/str.h"
-#include "wrapper/boot/image_impl.h"
+#include "wrapper/boot/image/oci.h"
 
 struct sample {
     char kind; /* 'f'ile, 'd' folder, 'l'ink, 'h'ard link, fi'p'o, 'c'haracter device */

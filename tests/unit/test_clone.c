@@ -1,4 +1,4 @@
-/* wrapper/boot/clone: private copies of disks. */
+/* wrapper/boot/base/clone: private copies of disks. */
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "core/str.h"
-#include "wrapper/boot/clone.h"
+#include "wrapper/boot/base/clone.h"
 
 #define MIB INT64_C(1048576)
 enum { LIMIT_BYTES = 65 << 20 };

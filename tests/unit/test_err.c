@@ -37,6 +37,25 @@ static void test_set_replaces_all(void **state)
     assert_string_equal(err.message, "out of memory");
 }
 
+static void test_errno_of_other_classes(void **state)
+{
+    (void)state;
+    struct pw_err err = PW_ERR_INIT;
+    pw_err_remedy(&err, "of before");
+    assert_int_equal(pw_err_input(&err, ENOENT, "open `%s`", "x"), -1);
+    assert_int_equal(err.cls, PW_ERR_INPUT);
+    assert_int_equal(err.sys, ENOENT);
+    assert_string_equal(err.message, "open `x`: No such file or directory");
+    assert_string_equal(err.remedy, "");
+    pw_err_set(&err, PW_ERR_SYSTEM, "too late");
+    assert_int_equal(pw_err_errno(&err, ETIMEDOUT), -1);
+    assert_int_equal(err.cls, PW_ERR_SYSTEM);
+    assert_int_equal(err.sys, ETIMEDOUT);
+    assert_string_equal(err.message, "too late");
+    assert_int_equal(pw_err_input(NULL, ENOENT, "x"), -1);
+    assert_int_equal(pw_err_errno(NULL, ENOENT), -1);
+}
+
 static void test_unknown_errno(void **state)
 {
     (void)state;
@@ -114,10 +133,10 @@ static void test_exit_statuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_starts_empty),  cmocka_unit_test(test_set_replaces_all),
-        cmocka_unit_test(test_unknown_errno), cmocka_unit_test(test_prefix_goes_outward),
-        cmocka_unit_test(test_cuts_off),      cmocka_unit_test(test_accepts_null),
-        cmocka_unit_test(test_exit_statuses),
+        cmocka_unit_test(test_starts_empty),           cmocka_unit_test(test_set_replaces_all),
+        cmocka_unit_test(test_errno_of_other_classes), cmocka_unit_test(test_unknown_errno),
+        cmocka_unit_test(test_prefix_goes_outward),    cmocka_unit_test(test_cuts_off),
+        cmocka_unit_test(test_accepts_null),           cmocka_unit_test(test_exit_statuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,6 +112,29 @@ static void test_read_limits(void **state)
     free(text);
 }
 
+/* From where it is; and the descriptor stays the caller's. */
+static void test_read_open_file(void **state)
+{
+    struct pw_err err = PW_ERR_INIT;
+    char *path = in_folder(state, "file");
+    char *text = NULL;
+    size_t size = 0;
+    assert_int_equal(pw_file_write(path, "0123456789", 10, 0644, &err), 0);
+    PW_FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(lseek(fd, 4, SEEK_SET), 4);
+    assert_int_equal(pw_fd_read_all(fd, path, 6, &text, &size, &err), 0);
+    assert_string_equal(text, "456789");
+    assert_int_equal(size, 6);
+    free(text);
+    text = NULL;
+    assert_int_equal(lseek(fd, 3, SEEK_SET), 3);
+    assert_int_equal(pw_fd_read_all(fd, path, 6, &text, &size, &err), -1);
+    assert_int_equal(err.cls, PW_ERR_INPUT);
+    assert_contains(err.message, path);
+    assert_null(text);
+    free(path);
+}
+
 static void test_read_grows(void **state)
 {
     enum { SIZE = 300000 };
@@ -352,6 +375,7 @@ int main(void)
         IN_FOLDER(test_write_passes_over_leftovers),
         IN_FOLDER(test_write_refuses),
         IN_FOLDER(test_read_limits),
+        IN_FOLDER(test_read_open_file),
         IN_FOLDER(test_read_grows),
         IN_FOLDER(test_make_folders),
         IN_FOLDER(test_check_writable),

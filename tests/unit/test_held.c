@@ -439,6 +439,60 @@ static void teardown_is_told(void **state)
     bench_done(&bench);
 }
 
+/* One that ends by itself is not sent TERM; one that does not, after the patience. */
+static void patience_with_who_ends_by_itself(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_init(&bench, "trap 'echo TERM >&2' TERM; echo PW ready >&3; sleep 0.05; exit 0");
+    bench.plan.until_patience_ms = 20000;
+    open_bench(&bench, NULL);
+    step(&bench);
+    assert_int_equal(pw_session_close(bench.session, NULL), 0);
+    const struct pw_worker_record *worker = &bench.run.iterations[0].workers[0];
+    assert_int_equal(worker->end, PW_END_UNTIL);
+    assert_true(worker->values[PW_METRIC_TEARDOWN].number >= 50);
+    assert_true(worker->values[PW_METRIC_TEARDOWN].number < 20000);
+    assert_string_equal(worker->stderr_tail, "");
+    bench_done(&bench);
+
+    bench_init(&bench, "echo PW ready >&3; exec sleep 1000");
+    bench.plan.until_patience_ms = 100;
+    open_bench(&bench, NULL);
+    step(&bench);
+    assert_int_equal(pw_session_close(bench.session, NULL), 0);
+    worker = &bench.run.iterations[0].workers[0];
+    assert_int_equal(worker->end, PW_END_UNTIL);
+    assert_true(worker->values[PW_METRIC_TEARDOWN].number >= 100);
+    bench_done(&bench);
+}
+
+static void who_says_that_it_is_hopeless_is_ended(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_init(&bench, "echo some hopeless state >&2; exec sleep 1000");
+    bench.marks.hopeless = "hopeless";
+    bench.plan.until_patience_ms = 1000000;
+    open_bench(&bench, NULL);
+    step(&bench);
+    assert_int_equal(pw_session_close(bench.session, NULL), 0);
+    const struct pw_worker_record *worker = &bench.run.iterations[0].workers[0];
+    assert_int_equal(worker->end, PW_END_MISSED);
+    assert_int_equal(worker->return_code, 1);
+    assert_int_equal(worker->signal, 0);
+    bench_done(&bench);
+
+    /* The text on another stream says nothing, and neither does a part of it. */
+    bench_init(&bench, "echo hopeless; echo hope >&2; echo PW ready >&3; exec sleep 1000");
+    bench.marks.hopeless = "hopeless";
+    open_bench(&bench, NULL);
+    step(&bench);
+    assert_int_equal(pw_session_close(bench.session, NULL), 0);
+    assert_int_equal(bench.run.iterations[0].workers[0].end, PW_END_UNTIL);
+    bench_done(&bench);
+}
+
 /* A kind whose workers tell on descriptor 3 how they ended. */
 struct kind_notes {
     unsigned prepared, judged;
@@ -649,6 +703,8 @@ int main(void)
         cmocka_unit_test(kept_for_good),
         cmocka_unit_test(a_kept_worker_ends_its_warden),
         cmocka_unit_test(teardown_is_told),
+        cmocka_unit_test(patience_with_who_ends_by_itself),
+        cmocka_unit_test(who_says_that_it_is_hopeless_is_ended),
         cmocka_unit_test(verdicts_decide),
         cmocka_unit_test(who_is_judged_a_failure_is_not_held),
         cmocka_unit_test(a_failing_preparation_ends_the_session),

@@ -4,7 +4,10 @@
 
 #include <errno.h>
 #include "oci_samples.h"
-#include "wrapper/boot/tool.h"
+#include "wrapper/boot/base/tool.h"
+#include "wrapper/boot/image/ext4.h"
+#include "wrapper/boot/image/image.h"
+#include "wrapper/boot/image/tree.h"
 
 #define OCI(what) "application/vnd.oci.image." what
 
@@ -324,6 +327,20 @@ static void test_folder(void **state)
     assert_in_disk(&place, "cat /etc/hostname", "more\n");
     assert_int_equal(prepare(&place, "dir:%s/hostname", etc), -1);
     assert_int_equal(place.err.cls, PW_ERR_INPUT);
+    /* What was copied while it changed is not kept as what it was before. */
+    char script[8192];
+    char *changing = in_folder(state, "mke2fs");
+    snprintf(script, sizeof(script),
+             "#!/bin/sh\necho late >'%s/hostname'\nPATH=$PATH:/usr/sbin:/sbin exec mke2fs \"$@\"\n",
+             etc);
+    assert_int_equal(pw_file_write(changing, script, strlen(script), 0755, NULL), 0);
+    write_text(etc, "hostname", "last\n");
+    unsigned images = count_images(&place);
+    assert_int_equal(prepare_with(&place, "dir:%s", folder, changing), -1);
+    assert_int_equal(place.err.cls, PW_ERR_INPUT);
+    assert_contains(place.err.message, "changed while");
+    assert_int_equal(count_images(&place), images);
+    free(changing);
     free(first);
     free(folder);
     free(etc);

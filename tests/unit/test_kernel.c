@@ -10,10 +10,10 @@
 #include "core/limits.h"
 #include "tests/unit/fake_kernel.h"
 #include "tests/unit/fake_root.h"
-#include "wrapper/boot/digest.h"
+#include "wrapper/boot/base/digest.h"
+#include "wrapper/boot/base/tool.h"
 #include "wrapper/boot/kernel.h"
 #include "wrapper/boot/kernel_impl.h"
-#include "wrapper/boot/tool.h"
 
 #define RELEASE "9.9.9-test"
 

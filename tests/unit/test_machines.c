@@ -10,8 +10,8 @@
 #include "core/clock.h"
 #include "core/json.h"
 #include "core/str.h"
+#include "wrapper/boot/base/process.h"
 #include "wrapper/boot/machines.h"
-#include "wrapper/boot/process.h"
 
 static struct pw_state kept_state;
 static struct pw_err err;

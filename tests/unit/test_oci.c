@@ -4,6 +4,10 @@
 #include <sys/xattr.h>
 #include "core/limits.h"
 #include "oci_samples.h"
+#include "wrapper/boot/image/config.h"
+#include "wrapper/boot/image/reference.h"
+#include "wrapper/boot/image/tree.h"
+#include "wrapper/boot/image/unpack.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -167,6 +171,26 @@ static void test_owners_by_script(void **state)
     for (const char *line = script.text; *line != '\0'; line = strchr(line, '\n') + 1) {
         assert_int_equal(strncmp(line, "set_inode_field \"/", 18), 0);
     }
+    place.unpacking.limit_script_bytes = script.length / 2;
+    pw_str_clear(&script);
+    assert_int_equal(pw_tree_finish(&place.unpacking, &script, &place.err), -1);
+    assert_int_equal(place.err.cls, PW_ERR_INPUT);
+    close_place(state, &place);
+}
+
+/* Of an image layout there is nothing that could lead elsewhere when its blobs are opened. */
+static void test_layout_has_files_only(void **state)
+{
+    struct place place;
+    open_place(state, &place);
+    place.unpacking.is_layer = false;
+    ASSERT_UNPACKED(place, {'d', "blobs", "", 0}, {'f', "blobs/a", "x", 0}, {'f', ".wh.b", "y", 0},
+                    {'l', "link", "/etc", 0}, {'h', "hard", "blobs/a", 0}, {'p', "fifo", "", 0},
+                    {'c', "device", "", 0});
+    assert_text(&place, "blobs/a", "x");
+    assert_text(&place, ".wh.b", "y");
+    assert_int_equal(place.unpacking.skipped, 4);
+    assert_int_equal(count_entries(place.root), 4); /* with the root */
     close_place(state, &place);
 }
 
@@ -508,6 +532,9 @@ static void test_bad_references(void **state)
         "docker-daemon:x",
         "https://x",
         "[::1/a",
+        "[::12..]/a",
+        "[::1]x/a",
+        "[]/a",
         "docker://-x",
         ("a@" HEX64),
         ("a@sha256:" HEX64 "0"),
@@ -709,6 +736,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(test_all_kinds),
         IN_FOLDER(test_owners_by_script),
+        IN_FOLDER(test_layout_has_files_only),
         IN_FOLDER(test_climbing_names),
         IN_FOLDER(test_links_as_folders),
         IN_FOLDER(test_links_as_files),

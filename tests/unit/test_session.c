@@ -57,9 +57,9 @@ static void time_budget_stops(void **state)
     struct pw_run_record run;
     pw_run_record_init(&run);
     plan.iterations_given = false;
-    plan.max_time_sec = 0.2;
+    plan.max_time_sec = 1;
     assert_int_equal(pw_session_run(&plan, NULL, &run, NULL), 0);
-    assert_true(run.iteration_count > plan.iterations); /* true takes far less than 40 ms */
+    assert_true(run.iteration_count > plan.iterations); /* true takes far less than 200 ms */
     assert_int_equal(run.stop, PW_STOP_TIME_BUDGET);
     pw_run_record_done(&run);
 

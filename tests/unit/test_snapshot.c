@@ -96,8 +96,9 @@ static void answer(int fd, const char *how)
         if (is(line, "query-migrate")) {
             value = strcmp(how, "fails") == 0
                         ? "{\"status\": \"failed\", \"error-desc\": \"no room\"}"
-                    : asked++ < 2 ? "{\"status\": \"active\", \"ram\": {}}"
-                                  : "{\"status\": \"completed\"}";
+                    : asked++ < 2 || strcmp(how, "never done") == 0
+                        ? "{\"status\": \"active\", \"ram\": {}}"
+                        : "{\"status\": \"completed\"}";
         }
         snprintf(reply, sizeof(reply), "{\"return\": %s, \"id\": %d}\r\n", value, id);
         say(fd, reply);
@@ -228,6 +229,35 @@ static void test_silent_monitor(void **state)
     assert_contains(err.message, "in time");
 }
 
+/* The monitor answers at once, again and again, so that there is always something to read. */
+static void test_interrupted_while_saving(void **state)
+{
+    struct pw_err err = PW_ERR_INIT;
+    char saved[64];
+    sigset_t blocked, before;
+    int sig = 0;
+    (void)state;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGTERM);
+    assert_int_equal(sigprocmask(SIG_BLOCK, &blocked, &before), 0);
+    PW_QMP_AUTO qmp = PW_QMP_INIT;
+    pid_t server;
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    int fd = start_server("never done", &server);
+    assert_int_equal(pw_qmp_start(fd, pw_clock_now_ns() + LONG_SEC * PW_NS_PER_SEC, &qmp, &err), 0);
+    assert_int_equal(raise(SIGTERM), 0);
+    assert_int_equal(pw_qmp_save(&qmp, fileno(file), &err), -1);
+    assert_int_equal(err.sys, EINTR);
+    assert_int_equal(sigwait(&blocked, &sig), 0);
+    assert_int_equal(sigprocmask(SIG_SETMASK, &before, NULL), 0);
+    pw_qmp_close(&qmp);
+    assert_int_equal(waitpid(server, NULL, 0), server);
+    fclose(file);
+    assert_int_equal(converse("never done", 0.2, &err, saved), -1);
+    assert_int_equal(err.sys, ETIMEDOUT);
+}
+
 static void test_no_socket(void **state)
 {
     struct pw_qmp qmp = PW_QMP_INIT;
@@ -354,7 +384,7 @@ static void test_bad_monitors(void **state)
     } cases[] = {
         {"no start", LONG_SEC,
          "ended before it came to `ready`; it said last: monitor: cannot "
-         "start"},
+         "| start"},
         {"fault", LONG_SEC, "PW fault step=modules errno=2 text=none"},
         {"hangs", 0.5, "in time; it said last: Linux version"},
         {"dies", LONG_SEC, "has ended"},
@@ -393,6 +423,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_conversation),
         cmocka_unit_test(test_bad_conversations),
         cmocka_unit_test(test_silent_monitor),
+        cmocka_unit_test(test_interrupted_while_saving),
         cmocka_unit_test_setup_teardown(test_no_socket, make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(test_snapshot, make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(test_bad_monitors, make_folder, drop_folder),

@@ -1,4 +1,4 @@
-/* wrapper/boot/state: the cache of what boots are made of. And wrapper/boot/digest. */
+/* wrapper/boot/base/state: the cache of what boots are made of. And wrapper/boot/base/digest. */
 #include "tests/unit/unit.h"
 
 #include <dirent.h>
@@ -10,8 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "core/clock.h"
-#include "wrapper/boot/digest.h"
-#include "wrapper/boot/state.h"
+#include "wrapper/boot/base/digest.h"
+#include "wrapper/boot/base/state.h"
 
 static struct pw_state cache;
 
@@ -360,6 +360,17 @@ static void cannot_be_opened(void **state)
     }
     free(file);
     free(below);
+
+    /* Its entries are trusted. */
+    char *open_to_all = in_folder(state, "open");
+    assert_int_equal(mkdir(open_to_all, 0700), 0);
+    assert_int_equal(chmod(open_to_all, 01777), 0);
+    assert_int_equal(pw_state_open(open_to_all, &opened, &err), -1);
+    assert_int_equal(err.cls, PW_ERR_INPUT);
+    assert_contains(err.message, "by everybody");
+    assert_contains(err.remedy, "--state-dir");
+    assert_null(opened.path);
+    free(open_to_all);
 }
 
 /* The examples of FIPS 180-4's validation, and a file that is read in several pieces. */

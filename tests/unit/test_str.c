@@ -212,6 +212,18 @@ static void test_nearest(void **state)
     assert_ptr_equal(pw_nearest_name("--ps", with_overlong), with_overlong[1]);
 }
 
+static void test_last_lines(void **state)
+{
+    (void)state;
+    static const char text[] = "1\n2\n\n4";
+    assert_string_equal(pw_lines_last(text, sizeof(text) - 1, 1), "4");
+    assert_string_equal(pw_lines_last(text, sizeof(text) - 1, 3), "2\n\n4");
+    assert_string_equal(pw_lines_last(text, sizeof(text) - 1, 4), text);
+    assert_string_equal(pw_lines_last(text, sizeof(text) - 1, 9), text);
+    assert_string_equal(pw_lines_last(text, 3, 1), "2\n\n4");
+    assert_string_equal(pw_lines_last(text, 0, 1), text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,7 +231,7 @@ int main(void)
         cmocka_unit_test(test_take),          cmocka_unit_test(test_shell_words),
         cmocka_unit_test(test_split),         cmocka_unit_test(test_split_undoes_quoting),
         cmocka_unit_test(test_split_refuses), cmocka_unit_test(test_split_is_bounded),
-        cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_nearest),       cmocka_unit_test(test_last_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

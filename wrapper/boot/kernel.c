@@ -273,10 +273,7 @@ int pw_kernel_find(const struct pw_state *state, const char *given,
     PW_FREE_AUTO char *bytes = NULL;
     size_t size = 0;
     if (!path) {
-        pw_err_system(err, errno, "kernel `%s`", given);
-        if (err) {
-            err->cls = PW_ERR_INPUT;
-        }
+        pw_err_input(err, errno, "kernel `%s`", given);
         return pw_err_remedy(err, "%s", remedy_fetch);
     }
     if (pw_file_read(path, PW_LIMIT_KERNEL_BYTES, &bytes, &size, err) != 0) {

@@ -12,8 +12,8 @@
 
 #include <stdbool.h>
 #include "core/err.h"
-#include "wrapper/boot/digest.h"
-#include "wrapper/boot/state.h"
+#include "wrapper/boot/base/digest.h"
+#include "wrapper/boot/base/state.h"
 
 struct pw_guest_kernel {
     char *image;   /* path of the ELF image */

@@ -8,8 +8,8 @@
 #include <unistd.h>
 #include "core/file.h"
 #include "core/str.h"
+#include "wrapper/boot/base/tool.h"
 #include "wrapper/boot/kernel_impl.h"
-#include "wrapper/boot/tool.h"
 
 /* Debian's kernel for virtual machines; it depends on the one with the newest release. Sources:
  * apt-cache(8), apt-get(8), dpkg-deb(1); deb-version(7). */

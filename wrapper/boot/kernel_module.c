@@ -168,9 +168,7 @@ static int fail_missing(const struct pw_guest_kernel *kernel, const char *name, 
         pw_err_set(err, PW_ERR_INPUT, "the kernel %s needs its module `%s`, and has no modules",
                    kernel->release, name);
     }
-    if (err) {
-        err->sys = ENOENT;
-    }
+    pw_err_errno(err, ENOENT);
     return pw_err_remedy(err,
                          "Put lib/modules/%s beside the image; what is built in, its "
                          "modules.builtin names.",

@@ -5,8 +5,8 @@
 #include <sys/un.h>
 #include "core/file.h"
 #include "core/limits.h"
+#include "wrapper/boot/base/tool.h"
 #include "wrapper/boot/guest_proto.h"
-#include "wrapper/boot/tool.h"
 
 enum { VERSION_TIMEOUT_SEC = 20 };
 
@@ -243,9 +243,7 @@ int pw_machine_version(const char *monitor, char **ret_version, struct pw_err *e
 /* Options are taken in their order: without seccomp QEMU stops at the first. */
 bool pw_machine_has_sandbox(const char *monitor)
 {
-    PW_STR_AUTO output = PW_STR_INIT;
     const char *const argv[] = {monitor, "-sandbox", SANDBOX, "--version", NULL};
-    const struct pw_tool_call call = {
-        .argv = argv, .timeout_sec = VERSION_TIMEOUT_SEC, .output = &output};
+    const struct pw_tool_call call = {.argv = argv, .timeout_sec = VERSION_TIMEOUT_SEC};
     return pw_tool_run(&call, NULL) == 0;
 }

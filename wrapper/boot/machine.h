@@ -14,8 +14,8 @@
 #include "core/err.h"
 #include "core/str.h"
 #include "wrapper/boot/accel.h"
-#include "wrapper/boot/clone.h"
-#include "wrapper/boot/image.h"
+#include "wrapper/boot/base/clone.h"
+#include "wrapper/boot/image/image.h"
 #include "wrapper/boot/kernel.h"
 
 struct pw_machine_size {

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 #include "core/err.h"
-#include "wrapper/boot/state.h"
+#include "wrapper/boot/base/state.h"
 
 struct pw_kept {
     char *name;

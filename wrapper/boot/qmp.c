@@ -11,7 +11,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/limits.h"
-#include "wrapper/boot/interrupt.h"
+#include "wrapper/boot/base/interrupt.h"
 
 enum { READ_BYTES = 16384, ASK_AGAIN_NS = 2000000 };
 
@@ -21,13 +21,15 @@ void pw_qmp_close(struct pw_qmp *qmp)
     pw_str_done(&qmp->input);
 }
 
-static int fail_late(struct pw_err *err)
+/* Whether there is a reason not to wait longer. */
+static int check_time(const struct pw_qmp *qmp, struct pw_err *err)
 {
-    pw_err_set(err, PW_ERR_SYSTEM, "the machine monitor did not answer in time");
-    if (err) {
-        err->sys = ETIMEDOUT;
+    if (pw_clock_now_ns() >= qmp->deadline_ns) {
+        pw_err_set(err, PW_ERR_SYSTEM, "the machine monitor did not answer in time");
+        return pw_err_errno(err, ETIMEDOUT);
     }
-    return -1;
+    return pw_interrupt_is_pending() ? pw_err_system(err, EINTR, "wait for the machine monitor")
+                                     : 0;
 }
 
 static int fail_strange(struct pw_err *err, const char *what, const char *line)
@@ -48,11 +50,8 @@ static int wait_for_input(const struct pw_qmp *qmp, struct pw_err *err)
         if (ready < 0 && errno != EINTR) {
             return pw_err_system(err, errno, "wait for the machine monitor");
         }
-        if (pw_clock_now_ns() >= qmp->deadline_ns) {
-            return fail_late(err);
-        }
-        if (pw_interrupt_is_pending()) {
-            return pw_err_system(err, EINTR, "wait for the machine monitor");
+        if (check_time(qmp, err) != 0) {
+            return -1;
         }
     }
 }
@@ -85,10 +84,7 @@ static int read_object(struct pw_qmp *qmp, json_t **ret_object, struct pw_err *e
 {
     const char *end;
     while (!(end = memchr(qmp->input.text, '\n', qmp->input.length))) {
-        if (pw_clock_now_ns() >= qmp->deadline_ns) {
-            return fail_late(err);
-        }
-        if (read_more(qmp, err) != 0) {
+        if (check_time(qmp, err) != 0 || read_more(qmp, err) != 0) {
             return -1;
         }
     }
@@ -283,10 +279,10 @@ int pw_qmp_save(struct pw_qmp *qmp, int state_fd, struct pw_err *err)
         }
         saved = check_saved(answer, err);
         json_decref(answer);
-        if (saved == 0 && pw_clock_now_ns() >= qmp->deadline_ns) {
-            return fail_late(err);
-        }
         if (saved == 0) {
+            if (check_time(qmp, err) != 0) {
+                return -1;
+            }
             nanosleep(&pause, NULL);
         }
     }

@@ -1,5 +1,6 @@
 /*
- * A conversation with QEMU over its control socket, with a deadline for all of it.
+ * A conversation with QEMU over its control socket, with a deadline for all of it. It ends with
+ * EINTR if perfwrap is asked to end (base/interrupt.h).
  * Source: QEMU, "QEMU Machine Protocol Specification": a greeting, then a line of JSON for each
  * command and each answer, with events in between. Threads: no shared state.
  */

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include "core/clock.h"
 #include "core/file.h"
-#include "wrapper/boot/digest.h"
+#include "wrapper/boot/base/digest.h"
 #include "wrapper/boot/guest_proto.h"
 #include "wrapper/boot/monitor.h"
 #include "wrapper/boot/qmp.h"
@@ -83,7 +83,7 @@ static int run_and_save(const struct making *making, int folder_fd, struct pw_er
     machine.waits_for_state = false;
     machine.qmp_socket = OPEN_FOLDER "/qmp";
     if (pw_machine_qemu(&machine, &words, err) != 0 || place_words(&words, &argv, err) != 0 ||
-        pw_monitor_start(argv.items, folder_fd, &monitor, err) != 0) {
+        pw_monitor_start((const char *const *)argv.items, folder_fd, &monitor, err) != 0) {
         return -1;
     }
     return pw_monitor_wait_for_mark(&monitor, "ready", deadline_ns, err) != 0 ||

@@ -13,8 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "core/err.h"
+#include "wrapper/boot/base/state.h"
 #include "wrapper/boot/machine.h"
-#include "wrapper/boot/state.h"
 
 struct pw_snapshot {
     char *state_file; /* for the standard input of a machine with waits_for_state */

@@ -122,16 +122,11 @@ static void read_marks(const char *text, struct answer *answer)
 /* Where the last `count` lines begin. */
 static const char *last_lines(const char *text, unsigned count)
 {
-    const char *at = text + strlen(text);
-    while (at > text && (at[-1] == '\n' || at[-1] == '\r')) {
-        at--;
+    size_t length = strlen(text);
+    while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == '\r')) {
+        length--;
     }
-    for (; at > text; at--) {
-        if (at[-1] == '\n' && --count == 0) {
-            break;
-        }
-    }
-    return at;
+    return pw_lines_last(text, length, count);
 }
 
 /* Adds what of a line can be printed; blank lines are left out. Escape sequences lose their ESC. */

@@ -120,7 +120,8 @@ static const struct pw_option options[] = {
      .offset = OFFSET(environment),
      .profile_key = "guest_env",
      .names_only = true,
-     .help = "A variable for the command, with the placeholders of --worker-env. May be repeated."},
+     .help =
+         "A variable for the guest's command; the placeholders of --worker-env are replaced in it."},
     {.name = "start",
      .type = PW_OPTION_STRING,
      .group = GROUP_START,

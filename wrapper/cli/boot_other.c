@@ -1,20 +1,39 @@
 #include "wrapper/cli/boot_other.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include "core/document.h"
+#include "core/file.h"
 #include "core/json.h"
+#include "wrapper/boot/base/state.h"
 #include "wrapper/boot/kernel.h"
 #include "wrapper/boot/machines.h"
-#include "wrapper/boot/state.h"
 #include "wrapper/cli/command.h"
 #include "wrapper/cli/envelope.h"
 #include "wrapper/cli/help.h"
+#include "wrapper/run/signals.h"
 
 bool pw_boot_is_other(const struct pw_boot_options *options)
 {
     return options->fetch_kernel || options->list || options->stop;
+}
+
+int pw_boot_fail(const struct pw_err *err)
+{
+    struct pw_err interrupted = PW_ERR_INIT;
+    PW_FD_AUTO fd = pw_signals_open(&interrupted);
+    int sig = fd >= 0 ? pw_signals_read(fd) : 0;
+    if (sig == 0) {
+        return pw_cli_fail(err);
+    }
+    bool in_envelope = pw_envelope_is_used();
+    pw_err_set(&interrupted, PW_ERR_SYSTEM, "interrupted by signal %d (%s)", sig, strsignal(sig));
+    interrupted.sys = EINTR;
+    int status = pw_cli_fail(&interrupted);
+    return in_envelope ? status : PW_EXIT_SIGNAL + sig;
 }
 
 static bool wants_json(const struct pw_boot_options *options)
@@ -41,8 +60,9 @@ static int fetch(const struct pw_boot_options *options, const struct pw_state *s
     if (!options->run.quiet) {
         fputs("perfwrap: looking for the distribution's kernel for virtual machines\n", stderr);
     }
+    pw_signals_prepare();
     if (pw_kernel_fetch(state, &kernel, &is_new, err) != 0) {
-        return pw_cli_fail(err);
+        return pw_boot_fail(err);
     }
     json_t *json = json_object();
     pw_json_put(json, "guest_kernel", pw_json_string_or_null(kernel.release), &failed);

@@ -134,6 +134,7 @@ int pw_boot_fill_plan(struct pw_boot_setup *setup, struct pw_owned_plan *owned, 
     }
     setup->kind = (struct pw_worker_kind){
         .context = setup, .prepare = setup->is_qemu ? NULL : prepare_foreign, .judge = judge};
+    owned->marks.hopeless = setup->is_qemu ? "KVM internal error" : NULL;
     plan->marks = &owned->marks;
     plan->outfit = &owned->outfit;
     plan->kind = &setup->kind;

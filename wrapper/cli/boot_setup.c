@@ -7,10 +7,10 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/json.h"
-#include "wrapper/boot/digest.h"
+#include "wrapper/boot/base/digest.h"
+#include "wrapper/boot/base/tool.h"
 #include "wrapper/boot/initrd.h"
 #include "wrapper/boot/job.h"
-#include "wrapper/boot/tool.h"
 #include "wrapper/boot/verdict.h"
 
 /* What QEMU itself takes besides the guest's memory: code, tables, the kernel's image. Measured on
@@ -19,8 +19,8 @@ enum { MONITOR_OVERHEAD_MIB = 96 };
 
 static void tell(void *context, const char *text)
 {
-    const bool *quiet = context;
-    if (!*quiet) {
+    const struct pw_boot_setup *setup = context;
+    if (!setup->options->run.quiet) {
         fprintf(stderr, "perfwrap: %s\n", text);
     }
 }
@@ -50,7 +50,8 @@ static int find_monitor(struct pw_boot_setup *setup, struct pw_err *err)
     }
     const char *name = word ? word : "qemu-system-x86_64";
     const char *given = word && strchr(word, '/') ? word : options->supervisor;
-    if (pw_tool_find(name, given, word ? word : "qemu-system-x86", &setup->monitor, err) != 0) {
+    const char *package = word ? NULL : "qemu-system-x86";
+    if (pw_tool_find(name, given, package, &setup->monitor, err) != 0) {
         return pw_err_prefix(err, "the machine monitor");
     }
     return pw_machine_version(setup->monitor, &setup->version, err);
@@ -119,7 +120,7 @@ static int make_initrd(struct pw_boot_setup *setup, struct pw_err *err)
 
 /* In the order in which things need each other. */
 
-static int prepare_image(struct pw_boot_setup *setup, bool *quiet, struct pw_err *err)
+static int prepare_image(struct pw_boot_setup *setup, struct pw_err *err)
 {
     const struct pw_boot_options *options = setup->options;
     const struct pw_image_request request = {.reference = options->image,
@@ -127,7 +128,7 @@ static int prepare_image(struct pw_boot_setup *setup, bool *quiet, struct pw_err
                                              .mke2fs = options->mke2fs,
                                              .state = &setup->state,
                                              .progress = tell,
-                                             .progress_context = quiet};
+                                             .progress_context = setup};
     if (!options->image) {
         return 0;
     }
@@ -138,12 +139,12 @@ static int prepare_image(struct pw_boot_setup *setup, bool *quiet, struct pw_err
     return 0;
 }
 
-static int prepare_snapshot(struct pw_boot_setup *setup, bool *quiet, struct pw_err *err)
+static int prepare_snapshot(struct pw_boot_setup *setup, struct pw_err *err)
 {
     if (!is_snapshot(setup->options)) {
         return 0;
     }
-    tell(quiet, "looking for the snapshot, or making it");
+    tell(setup, "looking for the snapshot, or making it");
     if (pw_snapshot_prepare(&setup->state, &setup->machine, setup->version,
                             setup->options->timeout_sec, &setup->snapshot, err) != 0) {
         return pw_err_prefix(err, "the snapshot");
@@ -172,7 +173,7 @@ static int make_foreign(struct pw_boot_setup *setup, struct pw_err *err)
     return 0;
 }
 
-int pw_boot_set_up(const struct pw_boot_options *options, bool quiet, struct pw_boot_setup *setup,
+int pw_boot_set_up(const struct pw_boot_options *options, struct pw_boot_setup *setup,
                    struct pw_err *err)
 {
     struct pw_machine *machine = &setup->machine;
@@ -190,8 +191,8 @@ int pw_boot_set_up(const struct pw_boot_options *options, bool quiet, struct pw_
     machine->no_sandbox = setup->is_qemu && !pw_machine_has_sandbox(setup->monitor);
     machine->kernel = &setup->kernel;
     machine->type = pw_machine_type_for(&machine->accel);
-    if (prepare_image(setup, &quiet, err) != 0 || make_initrd(setup, err) != 0 ||
-        prepare_snapshot(setup, &quiet, err) != 0) {
+    if (prepare_image(setup, err) != 0 || make_initrd(setup, err) != 0 ||
+        prepare_snapshot(setup, err) != 0) {
         return -1;
     }
     return setup->is_qemu ? pw_machine_qemu(machine, &setup->argv, err) : make_foreign(setup, err);

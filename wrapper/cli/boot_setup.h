@@ -13,11 +13,11 @@
 #include <stdint.h>
 #include "core/err.h"
 #include "core/record.h"
-#include "wrapper/boot/image.h"
+#include "wrapper/boot/base/state.h"
+#include "wrapper/boot/image/image.h"
 #include "wrapper/boot/kernel.h"
 #include "wrapper/boot/machine.h"
 #include "wrapper/boot/snapshot.h"
-#include "wrapper/boot/state.h"
 #include "wrapper/cli/boot_options.h"
 #include "wrapper/run/kind.h"
 
@@ -44,8 +44,8 @@ struct pw_boot_setup {
 /* Whether files were in memory already is left to chance, and said. */
 #define PW_BOOT_CACHE_CONDITION "host_page_cache_uncontrolled"
 
-/* Tells what takes long on standard error, unless `quiet`. Errors: as of the headers above. */
-int pw_boot_set_up(const struct pw_boot_options *options, bool quiet, struct pw_boot_setup *setup,
+/* Tells what takes long on standard error, unless --quiet. Errors: as of the headers above. */
+int pw_boot_set_up(const struct pw_boot_options *options, struct pw_boot_setup *setup,
                    struct pw_err *err);
 void pw_boot_setup_done(struct pw_boot_setup *setup);
 

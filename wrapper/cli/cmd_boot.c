@@ -1,6 +1,8 @@
 /* `perfwrap boot`: virtual machines, from before the monitor's spawn to the guest command's result.
  */
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 #include "core/clock.h"
 #include "core/file.h"
@@ -49,7 +51,8 @@ static int prepare(struct call *call, struct pw_err *err)
     struct pw_run_options *run = &measurement->options;
     const char *keep = call->options.keep;
     bool quiet = call->options.run.quiet;
-    if (pw_boot_set_up(&call->options, quiet, &call->setup, err) != 0) {
+    pw_signals_prepare(); /* what is made before the first boot is then whole or gone */
+    if (pw_boot_set_up(&call->options, &call->setup, err) != 0) {
         return -1;
     }
     if (keep && pw_kept_claim(&call->setup.state, keep, err) != 0) {
@@ -62,7 +65,6 @@ static int prepare(struct call *call, struct pw_err *err)
         pw_boot_fill_plan(&call->setup, &measurement->plan, err) != 0) {
         return -1;
     }
-    pw_signals_prepare();
     if (pw_result_note_call(&measurement->result, run, &call->parsed, &measurement->plan, quiet,
                             err) != 0 ||
         pw_result_describe(&measurement->result, &measurement->plan, err) != 0) {
@@ -88,6 +90,18 @@ static int set_failure(const struct call *call, struct pw_err *err)
     return 0;
 }
 
+/* Why the envelope is that of an error. */
+static void explain(const struct call *call, struct pw_err *err)
+{
+    int sig = call->measurement.result.run.interrupted_by;
+    if (sig) {
+        pw_err_set(err, PW_ERR_SYSTEM, "interrupted by signal %d (%s)", sig, strsignal(sig));
+        err->sys = EINTR;
+    } else if (set_failure(call, err) == 0) {
+        pw_err_set(err, PW_ERR_SYSTEM, "the bounds are not kept");
+    }
+}
+
 static int print_json(const struct call *call, int measured)
 {
     const struct pw_result *result = &call->measurement.result;
@@ -100,9 +114,7 @@ static int print_json(const struct call *call, int measured)
     if (measured == PW_EXIT_OK) {
         return pw_envelope_print(document);
     }
-    if (set_failure(call, &err) == 0) {
-        pw_err_set(&err, PW_ERR_SYSTEM, "the bounds are not kept");
-    }
+    explain(call, &err);
     return pw_envelope_fail(&err, document);
 }
 
@@ -139,7 +151,7 @@ static int measure_and_print(struct call *call)
     struct pw_err err = PW_ERR_INIT;
     const bool in_envelope = pw_envelope_is_used();
     if (prepare(call, &err) != 0) {
-        return pw_cli_fail(&err);
+        return pw_boot_fail(&err);
     }
     call->measurement.kept = kept;
     call->measurement.kept_context = call;
@@ -147,8 +159,10 @@ static int measure_and_print(struct call *call)
     if (pw_err_is_set(&call->keep_err)) {
         status = pw_cli_fail(&call->keep_err);
     }
-    bool told = in_envelope && !pw_envelope_is_used();
-    if (!call->measurement.result.summary || told) {
+    if (in_envelope && !pw_envelope_is_used()) {
+        return PW_EXIT_WORKER_FAILED; /* the error is told */
+    }
+    if (!call->measurement.result.summary) {
         return status;
     }
     return print(call, status);

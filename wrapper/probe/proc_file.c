@@ -13,12 +13,7 @@ enum {
     STAT_TEXT_MAX = 2048,    /* 52 fields of at most 20 digits, and a comm of at most 64 bytes */
     ROLLUP_TEXT_MAX = 4096,  /* some 25 short lines */
     LIST_CHUNK_BYTES = 8192, /* more than the page that the kernel gives at a time */
-    STAT_FIELD_STATE = 3,    /* the first field behind comm */
-    STAT_FIELD_LAST = 24,    /* the last one that is used */
 };
-#define PF_KTHREAD UINT64_C(0x00200000) /* include/linux/sched.h of the kernel */
-/* Larger numbers stick here, so that a few can be added without overflow. */
-#define NUMBER_MAX (INT64_MAX / 8)
 
 enum pw_proc_outcome pw_proc_outcome_of(int sys)
 {
@@ -30,75 +25,6 @@ enum pw_proc_outcome pw_proc_outcome_of(int sys)
     case EPERM: return PW_PROC_DENIED;
     default: return PW_PROC_FAILED;
     }
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-/* The decimal number at *cursor, not beyond `end`. A negative one, which the kernel prints only in
- * fields that are not used here, is 0. */
-static bool number_next(const char **cursor, const char *end, uint64_t *ret_number)
-{
-    const char *c = *cursor;
-    bool negative = c < end && *c == '-';
-    uint64_t number = 0;
-
-    if (negative)
-        c++;
-    if (c >= end || !is_digit(*c))
-        return false;
-    for (; c < end && is_digit(*c); c++) {
-        unsigned digit = (unsigned)(*c - '0');
-        number = number >= NUMBER_MAX / 10 ? NUMBER_MAX : number * 10 + digit;
-    }
-    *cursor = c;
-    *ret_number = negative ? 0 : number;
-    return true;
-}
-
-static bool pid_of(uint64_t number, pid_t *ret_pid)
-{
-    if (number > INT_MAX)
-        return false;
-    *ret_pid = (pid_t)number;
-    return true;
-}
-
-bool pw_proc_stat_parse(const char *text, size_t length, struct pw_proc_stat *ret_stat)
-{
-    const char *end = text + length, *cursor = text;
-    /* comm, field 2, stands in parentheses and may hold spaces and parentheses itself; nothing
-     * behind it does, so the last one ends it. */
-    const char *comm_end = memrchr(text, ')', length);
-    uint64_t fields[STAT_FIELD_LAST + 1] = {0};
-    struct pw_proc_stat stat = {0};
-
-    if (comm_end == NULL || !number_next(&cursor, end, &fields[1]))
-        return false;
-    cursor = comm_end + 1;
-    if (end - cursor < 2 || cursor[0] != ' ')
-        return false;
-    stat.state = cursor[1];
-    cursor += 2;
-    for (int field = STAT_FIELD_STATE + 1; field <= STAT_FIELD_LAST; field++) {
-        if (cursor >= end || *cursor++ != ' ' || !number_next(&cursor, end, &fields[field]))
-            return false;
-    }
-    if (!pid_of(fields[1], &stat.pid) || !pid_of(fields[4], &stat.ppid))
-        return false;
-    stat.is_kernel_thread = (fields[9] & PF_KTHREAD) != 0;
-    stat.has_waited = fields[11] > 0;
-    stat.utime_ticks = fields[14];
-    stat.stime_ticks = fields[15];
-    stat.cutime_ticks = fields[16];
-    stat.cstime_ticks = fields[17];
-    stat.threads = fields[20];
-    stat.starttime_ticks = fields[22];
-    stat.rss_pages = fields[24];
-    *ret_stat = stat;
-    return true;
 }
 
 enum pw_proc_outcome pw_proc_stat_read(int fd, struct pw_proc_stat *ret_stat)
@@ -122,7 +48,8 @@ bool pw_proc_pid_next(const char **cursor, const char *end, pid_t *ret_pid)
         c++;
     *cursor = c;
     /* A number that touches the end may go on in the next chunk. */
-    if (!number_next(&c, end, &number) || c == end || *c != ' ' || !pid_of(number, ret_pid))
+    if (!pw_proc_number_next(&c, end, &number) || c == end || *c != ' ' ||
+        !pw_proc_pid_of(number, ret_pid))
         return false;
     *cursor = c + 1;
     return true;
@@ -172,9 +99,9 @@ static bool kilobytes_find(const char *text, const char *name, uint64_t *ret_byt
     const char *value = pw_proc_line_find(text, name);
     uint64_t kilobytes;
 
-    if (value == NULL || !number_next(&value, value + strlen(value), &kilobytes))
+    if (value == NULL || !pw_proc_number_next(&value, value + strlen(value), &kilobytes))
         return false;
-    *ret_bytes = kilobytes > NUMBER_MAX / 1024 ? NUMBER_MAX : kilobytes * 1024;
+    *ret_bytes = kilobytes > PW_PROC_NUMBER_MAX / 1024 ? PW_PROC_NUMBER_MAX : kilobytes * 1024;
     return true;
 }
 
@@ -242,8 +169,8 @@ enum pw_proc_outcome pw_proc_numbers_read(int dir_fd, void (*visit)(void *contex
             uint64_t number;
             pid_t pid;
 
-            if (is_digit(*name) && number_next(&name, end, &number) && name == end &&
-                pid_of(number, &pid))
+            if (*name != '-' && pw_proc_number_next(&name, end, &number) && name == end &&
+                pw_proc_pid_of(number, &pid))
                 visit(context, pid);
             at += entry->d_reclen;
         }

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include "core/proc_stat.h"
 
 enum pw_proc_outcome {
     PW_PROC_OK,
@@ -25,20 +26,6 @@ enum pw_proc_outcome {
 /* The outcome that an errno means. */
 enum pw_proc_outcome pw_proc_outcome_of(int sys);
 
-/* What is used of /proc/PID/stat. Times are in clock ticks, sysconf(_SC_CLK_TCK). */
-struct pw_proc_stat {
-    pid_t pid;             /* field 1 */
-    char state;            /* field 3: R S D T t I, Z zombie, X dead */
-    pid_t ppid;            /* field 4 */
-    bool is_kernel_thread; /* field 9 has PF_KTHREAD: it has no memory of its own */
-    bool has_waited; /* field 11 is not 0: it has waited for a child, any of which had a fault */
-    uint64_t utime_ticks, stime_ticks;   /* fields 14, 15: of all threads, ended ones too */
-    uint64_t cutime_ticks, cstime_ticks; /* fields 16, 17: of descendants that were waited for */
-    uint64_t threads;                    /* field 20; a zombie whose threads all ended has 1 */
-    uint64_t starttime_ticks;            /* field 22: since boot; with the pid, names a process */
-    uint64_t rss_pages;                  /* field 24 */
-};
-bool pw_proc_stat_parse(const char *text, size_t length, struct pw_proc_stat *ret_stat);
 /* A process that ended gives PW_PROC_GONE. */
 enum pw_proc_outcome pw_proc_stat_read(int fd, struct pw_proc_stat *ret_stat);
 

@@ -49,8 +49,9 @@ void pw_mark_watch_reset(struct pw_mark_watch *watch)
             watch->streams[stream].wanted +=
                 pw_mark_hears(&watch->marks->items[i], (enum pw_mark_source)stream);
     }
+    watch->streams[PW_MARK_STDERR].wanted += watch->marks->hopeless != NULL;
     watch->unknown = 0;
-    watch->closed = watch->gave_up = false;
+    watch->closed = watch->gave_up = watch->hopeless = false;
 }
 
 /* True if it is the first time. */
@@ -109,6 +110,13 @@ static void give_up(struct pw_mark_watch *watch, enum pw_mark_source source)
     }
 }
 
+/* Nothing more than the text is looked for: it stays wanted to the end. */
+static void look_for_hopeless(struct pw_mark_watch *watch, const char *line, size_t length)
+{
+    const char *text = watch->marks->hopeless;
+    watch->hopeless |= text && memmem(line, length, text, strlen(text));
+}
+
 static void take_line(struct pw_mark_watch *watch, enum pw_mark_source source, const char *line,
                       size_t length, int64_t at_ns)
 {
@@ -123,6 +131,8 @@ static void take_line(struct pw_mark_watch *watch, enum pw_mark_source source, c
         known = true;
         hear_mark(watch, i, at_ns);
     }
+    if (source == PW_MARK_STDERR)
+        look_for_hopeless(watch, line, length);
     watch->unknown += source == PW_MARK_FD3 && !known;
     stream->lines++;
     stream->spent_ns += pw_clock_now_ns() - began;

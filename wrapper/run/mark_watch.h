@@ -44,6 +44,7 @@ struct pw_mark_watch {
     char *places[PW_LIMIT_MOMENTS]; /* of those that are asked, as this worker has them; owned */
     uint64_t unknown; /* lines of descriptor 3 that name no mark; a guest may say more than marks */
     bool closed, gave_up;
+    bool hopeless; /* the text of marks->hopeless came */
 };
 
 int pw_mark_watch_init(struct pw_mark_watch *watch, const struct pw_marks *marks,

@@ -36,6 +36,8 @@ bool pw_mark_hears(const struct pw_mark *mark, enum pw_mark_source stream)
 
 bool pw_marks_hear(const struct pw_marks *marks, enum pw_mark_source stream)
 {
+    if (stream == PW_MARK_STDERR && marks->hopeless)
+        return true;
     for (size_t i = 0; i < marks->names.count; i++)
         if (pw_mark_hears(&marks->items[i], stream))
             return true;

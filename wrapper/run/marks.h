@@ -60,6 +60,9 @@ struct pw_marks {
     struct pw_moment_names names;
     struct pw_mark items[PW_LIMIT_MOMENTS];
     int until; /* --until: index of the moment that ends a worker; -1: none */
+    /* A line of standard error with this text says that the mark of --until will never come: the
+     * worker is ended at once, and has missed it. Constant; NULL: none. */
+    const char *hopeless;
 };
 #define PW_MARKS_INIT ((struct pw_marks){.until = -1})
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "core/clock.h"
 #include "core/file.h"
+#include "core/str.h"
 
 enum {
     RING_BYTES = PW_LIMIT_OUTPUT_TAIL_BYTES,
@@ -110,8 +111,5 @@ const char *pw_text_last_lines(char *text, unsigned count)
     size_t length = strlen(text);
     while (length > 0 && text[length - 1] == '\n')
         text[--length] = '\0';
-    for (size_t at = length; at > 0; at--)
-        if (text[at - 1] == '\n' && --count == 0)
-            return text + at;
-    return text;
+    return pw_lines_last(text, length, count);
 }

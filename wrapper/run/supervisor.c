@@ -152,15 +152,17 @@ void pw_supervisor_poll(struct pw_supervisor *supervisor)
     take_signals(supervisor, NULL);
 }
 
-/* Ends a worker whose mark of --until has come. */
+/* Ends a worker whose mark of --until has come, or never will. */
 static void end_if_until(struct pw_worker *worker)
 {
     bool is_alive = worker->state == PW_WORKER_GOING || worker->state == PW_WORKER_RUNNING;
-    if (!is_alive || !worker->watch || worker->until_ordered || worker->holds ||
-        !pw_mark_watch_is_until(worker->watch))
+    if (!is_alive || !worker->watch || worker->until_ordered)
+        return;
+    bool came = pw_mark_watch_is_until(worker->watch);
+    if (!worker->watch->hopeless && (!came || worker->holds))
         return;
     worker->until_ordered = true;
-    pw_worker_order(worker, worker->go.patience_ns > 0 ? PW_ORDER_EXPECT : PW_ORDER_END);
+    pw_worker_order(worker, came && worker->go.patience_ns > 0 ? PW_ORDER_EXPECT : PW_ORDER_END);
 }
 
 static void drain(struct pw_worker *worker, struct pw_tail *tail)

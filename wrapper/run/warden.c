@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <linux/close_range.h>
 #include <poll.h>
@@ -11,9 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -32,7 +35,8 @@ enum phase {
 
 struct warden {
     int control, signals, pidfd;
-    pid_t root; /* 0 once reaped */
+    pid_t parent; /* perfwrap */
+    pid_t root;   /* 0 once reaped */
     pid_t root_group;
     struct pw_warden_order go;
     enum phase phase;
@@ -42,6 +46,7 @@ struct warden {
     uint32_t orphans;
     int inherited_nice;
     bool fifo;
+    bool orphaned; /* perfwrap is gone */
 };
 
 struct child_job {
@@ -332,6 +337,7 @@ static void take_order(struct warden *warden, int64_t now)
         return;
     if (got != sizeof order) { /* perfwrap is gone: nobody is left to wait for a grace */
         warden->go.keep_orphans = false;
+        warden->orphaned = true;
         close(warden->control);
         warden->control = -1;
         kill_pass(warden, now);
@@ -421,6 +427,7 @@ static bool become_real_time(void)
 static int prepare(struct warden *warden, const char *control)
 {
     warden->control = (int)strtol(control, NULL, 10);
+    warden->parent = getppid();
     fcntl(warden->control, F_SETFD, FD_CLOEXEC);
     setpgid(0, 0); /* out of the terminal's foreground group: its signals are for perfwrap */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -445,11 +452,55 @@ static int prepare(struct warden *warden, const char *control)
     return got == sizeof warden->go && warden->go.kind == PW_ORDER_GO ? 0 : -1;
 }
 
+static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *place)
+{
+    (void)status, (void)kind, (void)place;
+    remove(path);
+    return 0;
+}
+
+/* Whether perfwrap is really gone: while it lives it is our parent, and has the folder of all
+ * workers locked (scratch.h). Other wardens want the lock too. */
+static bool take_lock(const char *folder, pid_t parent)
+{
+    enum { TRIES = 400, TRIES_IF_IT_LIVES = 10, PAUSE_NS = 5000000 };
+    const struct timespec pause = {.tv_nsec = PAUSE_NS};
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    for (int i = 0; fd >= 0 && i < (getppid() == parent ? TRIES_IF_IT_LIVES : TRIES); i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return true; /* until our end */
+        nanosleep(&pause, NULL);
+    }
+    return false;
+}
+
+/* Does what perfwrap would have done. Of several workers the last one's warden finds the folder
+ * above empty. */
+static void remove_folder(const struct warden *warden)
+{
+    enum { FOLDERS_OPEN = 16 };
+    const char *folder = getenv("PERFWRAP_WORKER_DIR");
+    char above[PATH_MAX];
+    if (!folder || folder[0] != '/' || strlen(folder) >= sizeof above)
+        return;
+    stpcpy(above, folder);
+    *strrchr(above, '/') = '\0';
+    step_forward(warden);
+    if (!take_lock(above, warden->parent))
+        return;
+    nftw(folder, remove_entry, FOLDERS_OPEN, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+    rmdir(above);
+}
+
 int main(int argc, char **argv)
 {
     static struct warden warden = {.pidfd = -1, .deadline_ns = INT64_MAX};
-    if (argc < 3 || prepare(&warden, argv[1]))
-        return 0; /* called off before the start */
+    if (argc < 3)
+        return 0;
+    if (prepare(&warden, argv[1])) { /* called off before the start */
+        remove_folder(&warden);
+        return 0;
+    }
     const int first_hidden = warden.go.has_mark_fd ? 4 : 3;
     if (!warden.go.inherit_fds)
         hide_descriptors(first_hidden);
@@ -465,5 +516,7 @@ int main(int argc, char **argv)
     done.done.survivors = survivors;
     if (warden.control >= 0)
         report(&warden, &done);
+    if (warden.orphaned)
+        remove_folder(&warden);
     return 0;
 }

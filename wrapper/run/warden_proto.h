@@ -14,7 +14,7 @@
  * double-forked or in a session of its own, stays below it, so it can end all of them and none of
  * another worker;
  *   - keeps the deadline, and ends the tree when told, or when the control socket closes because
- * perfwrap died.
+ * perfwrap died; then it also removes the worker's private folder (scratch.h).
  *
  * A target can be left to its warden for good (RELEASE): then the warden closes the control socket
  * and whatever else it has of perfwrap's, and stays until the target ends. It is all that holds the

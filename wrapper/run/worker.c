@@ -491,5 +491,9 @@ void pw_worker_record_marks(const struct pw_worker *worker, struct pw_worker_rec
     } else if (record->end == PW_END_EXITED || record->end == PW_END_SIGNALED) {
         record->end = PW_END_MISSED;
         record->return_code = record->return_code ? record->return_code : 1;
+    } else if (record->end == PW_END_INTERRUPTED && worker->watch->hopeless) { /* by us */
+        record->end = PW_END_MISSED;
+        record->return_code = 1;
+        record->signal = 0;
     }
 }
