@@ -25,6 +25,17 @@ class Telemetry(ImageTest):
         items = summary["summary"]["otel_metrics"]["guest.items"]
         self.assertEqual(41 + 42, items["total"], items)
 
+    def test_an_image_without_a_shell(self):
+        """One program and nothing else: the command is split into words and run as it is."""
+        bare = self.dir / "bare"
+        bare.mkdir()
+        shutil.copy(target("otlp_report_static"), bare / "report")
+        document = self.boot_json("--image", f"dir:{bare}", "--network", "user", "--exec", "/report '7'")
+        self.assertEqual("ok", document["iterations"][0]["verdict"], document["iterations"])
+        self.assertEqual(7, self.summary_of(document)["summary"]["otel_metrics"]["guest.items"]["total"])
+        document = self.boot_json("--image", f"dir:{bare}", "--exec", "/missing 7", expect=1)
+        self.assertEqual(127, document["iterations"][0]["return_code"])
+
     def test_isolated(self):
         """Without a network device nothing is told to report."""
         document = self.boot_json("--image", f"dir:{self.root}", "--exec", 'test -z "$OTEL_EXPORTER_OTLP_ENDPOINT"')

@@ -5,6 +5,8 @@
  *
  *   WAIT               as the only one: look again until something else is there (snapshots)
  *   arg=WORD           the command, one a word; none: the guest's own `true`
+ *   alt=WORD           the same command for an image that does not have the first word: split into
+ *                      words instead of given to a shell
  *   env=NAME=VALUE     its environment, which has nothing else but PATH, HOME and TERM
  *   cwd=PATH           its working folder; default: /
  *   user=UID[:GID]     as whom; default: 0:0. Numbers only

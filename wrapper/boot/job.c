@@ -15,6 +15,9 @@
 /* What placeholders may grow to, in all. */
 enum { EXPANDED_BYTES = 8192 };
 
+/* Of a longer command the job has no second form. */
+enum { ALT_BYTES = 65536 };
+
 static void add_line(struct pw_str *text, const char *key, const char *value)
 {
     pw_str_add(text, key);
@@ -228,23 +231,29 @@ static void add_of_worker(struct pw_str *text, const struct pw_job *job, bool re
     add_line(text, "clock=", "{unix_ns}");
 }
 
+static void add_words(struct pw_str *text, const char *key, char *const *words)
+{
+    for (; words && *words; words++) {
+        add_line(text, key, *words);
+    }
+}
+
 static int add_command(struct pw_str *text, const struct pw_job *job, struct pw_err *err)
 {
     PW_FREE_AUTO char **words = NULL;
     if (!job->exec) {
         return 0;
     }
-    if (!job->is_words) {
-        add_line(text, "arg=", "/bin/sh");
-        add_line(text, "arg=", "-c");
-        add_line(text, "arg=", job->exec);
-        return 0;
+    int result = pw_split_words(job->exec, &words, job->is_words ? err : NULL);
+    if (job->is_words) {
+        add_words(text, "arg=", words);
+        return result != 0 ? pw_err_prefix(err, "--exec") : 0;
     }
-    if (pw_split_words(job->exec, &words, err) != 0 || !words) {
-        return pw_err_prefix(err, "--exec");
-    }
-    for (size_t i = 0; words[i]; i++) {
-        add_line(text, "arg=", words[i]);
+    add_line(text, "arg=", "/bin/sh");
+    add_line(text, "arg=", "-c");
+    add_line(text, "arg=", job->exec);
+    if (strlen(job->exec) <= ALT_BYTES) {
+        add_words(text, "alt=", words); /* what only a shell would understand has none */
     }
     return 0;
 }

@@ -36,16 +36,16 @@ static int run_own(char *const *argv)
 }
 
 /* As execvpe(3), but what the kernel cannot execute is an error, not a script. Returns errno. */
-static int exec_by_path(const struct pw_guest_job *job)
+static int exec_by_path(char *const *argv, char *const *environment)
 {
-    const char *name = job->argv[0], *path = "";
+    const char *name = argv[0], *path = "";
     char candidate[PATH_MAX];
     int sys = ENOENT;
     if (strchr(name, '/')) {
-        execve(name, job->argv, job->environment);
+        execve(name, argv, environment);
         return errno;
     }
-    for (char *const *variable = job->environment; *variable; variable++) {
+    for (char *const *variable = environment; *variable; variable++) {
         if (strncmp(*variable, "PATH=", strlen("PATH=")) == 0) {
             path = *variable + strlen("PATH=");
             break;
@@ -55,7 +55,7 @@ static int exec_by_path(const struct pw_guest_job *job)
         int length = (int)strcspn(at, ":");
         if (snprintf(candidate, sizeof candidate, "%.*s%s%s", length, at, length ? "/" : "", name) <
             (int)sizeof candidate) {
-            execve(candidate, job->argv, job->environment);
+            execve(candidate, argv, environment);
             if (errno != ENOENT && errno != ENOTDIR && errno != EACCES) {
                 return errno;
             }
@@ -77,7 +77,10 @@ _Noreturn static void become_command(const struct pw_guest_job *job)
         pw_guest_say("cannot become user %u: %s", (unsigned)job->uid, strerror(errno));
         _exit(NOT_EXECUTABLE);
     }
-    int sys = exec_by_path(job);
+    int sys = exec_by_path(job->argv, job->environment);
+    if (sys == ENOENT && job->instead[0]) {
+        sys = exec_by_path(job->instead, job->environment);
+    }
     pw_guest_say("%s: %s", job->argv[0], strerror(sys));
     _exit(sys == ENOENT || sys == ENOTDIR ? NOT_FOUND : NOT_EXECUTABLE);
 }

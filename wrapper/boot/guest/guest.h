@@ -14,6 +14,7 @@
 
 struct pw_guest_job {
     char **argv, **environment; /* NULL-terminated */
+    char **instead;             /* the command if the first word of argv is not there */
     const char *folder, *root;  /* NULL: none given */
     char *network;              /* ADDRESS/BITS,GATEWAY[,NAMESERVER]; NULL: none */
     uid_t uid;

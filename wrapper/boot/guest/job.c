@@ -11,7 +11,7 @@
 enum { LINE_MAX_BYTES = 65536, STRINGS_MAX = PW_JOB_BYTES / sizeof "arg=" + 8 };
 
 static char job_text[PW_JOB_BYTES + 1], job_again[PW_JOB_BYTES + 1];
-static char *strings[STRINGS_MAX]; /* the words of the command, NULL, the environment, NULL */
+static char *strings[STRINGS_MAX]; /* the command, NULL, the environment, NULL, alt, NULL */
 
 /* Up to `capacity` bytes of a file; -1 and errno. */
 static ssize_t read_file(const char *path, char *buffer, size_t capacity)
@@ -139,7 +139,8 @@ static void take(struct pw_guest_job *job, char *string)
         job->clock_ns = strtoll(value, NULL, 10);
     } else if ((value = value_of(string, "hold="))) {
         job->hold = strcmp(value, "1") == 0;
-    } else if (!value_of(string, "arg=") && !value_of(string, "env=")) {
+    } else if (!value_of(string, "arg=") && !value_of(string, "alt=") &&
+               !value_of(string, "env=")) {
         pw_guest_say("a line of the job is unknown: %.100s", string);
         pw_guest_fault("job", EINVAL);
     }
@@ -187,8 +188,10 @@ void pw_guest_job_get(struct pw_guest_job *ret_job)
     size_t count = collect((size_t)size, "env=", words);
     count = add_default(words, count, path);
     count = add_default(words, count, job.uid == 0 ? root_home : no_home);
-    add_default(words, count, terminal);
+    count = add_default(words, count, terminal) + 1;
+    collect((size_t)size, "alt=", count);
     job.argv = strings;
+    job.instead = strings + count;
     job.environment = strings + words;
     *ret_job = job;
 }
