@@ -1,6 +1,7 @@
 /* `perfwrap boot`: virtual machines, from before the monitor's spawn to the guest command's result.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -42,6 +43,8 @@ static void kept(void *context, const struct pw_worker_record *worker, pid_t war
                            .started_at = started_at};
     if (pw_kept_write(&call->setup.state, &note, &call->keep_err) == 0) {
         call->claimed = false;
+    } else {
+        kill(warden, SIGKILL); /* nobody could find the machine: it ends with its keeper */
     }
 }
 
