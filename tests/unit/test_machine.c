@@ -330,7 +330,7 @@ static void test_prepare_worker(void **state)
     assert_memory_equal(text, shared, sizeof(shared));
     assert_memory_equal(text + sizeof(shared), "070701", 6);
     assert_non_null(memmem(text, size, job, sizeof(job)));
-    assert_non_null(memmem(text, size, PW_JOB_FILE + 1, strlen(PW_JOB_FILE + 1)));
+    assert_non_null(memmem(text, size, &PW_JOB_FILE[1], strlen(&PW_JOB_FILE[1])));
     /* Nothing is made that is not used. */
     const struct pw_machine_uses none = {0};
     assert_int_equal(pw_machine_prepare_worker(&machine, &none, "/nowhere", &clone, &err), 0);
