@@ -26,6 +26,20 @@ class Kept(MachineTest):
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
         return {line.split(":")[0]: int(line.split()[1]) for line in rollup.splitlines()[1:]}
 
+    def assert_footprint_is_true(self, name, pid):
+        """Within 1 % of what is read beside it. PSS changes whenever another machine of this host comes or goes,
+        which shares the monitor's files: only a reading counts before and after which the kernel says the same."""
+        keys = (("rss_kib", "Rss"), ("pss_kib", "Pss"), ("pss_anon_kib", "Pss_Anon"))
+        for _ in range(20):
+            before = self.memory_of(pid)
+            found = parse_json(self.perfwrap("--json", "footprint", name).stdout)
+            after = self.memory_of(pid)
+            if all(abs(before[key] - after[key]) <= before[key] / 1000 for _, key in keys):
+                for ours, truth in keys:
+                    self.assertAlmostEqual(after[truth], found[ours], delta=after[truth] / 100)
+                return found
+        self.fail("the machine's memory did not hold still for one reading")
+
     def test_life_of_a_kept_machine(self):
         document = self.boot_json("--keep", "box")
         self.assertTrue(document["iterations"][0]["ok"])
@@ -34,12 +48,9 @@ class Kept(MachineTest):
         pid = listed[0]["pid"]
         self.assertTrue(is_alive(pid))
         self.assertIn("box", self.run_pw("--keep", "box", expect=2).err)
-        found = parse_json(self.perfwrap("--json", "footprint", "box").stdout)
-        truth = self.memory_of(pid)
+        found = self.assert_footprint_is_true("box", pid)
         self.assertEqual(("box", pid), (found["workspace"], found["pid"]))
         self.assertEqual("qemu-tcg", found["backend"])
-        for key, name in (("rss_kib", "Rss"), ("pss_kib", "Pss")):
-            self.assertAlmostEqual(truth[name], found[key], delta=truth[name] / 100)
         self.assertLess(0, found["guest_rss_kib"])
         self.assertLess(found["guest_rss_kib"], 256 * 1024 + 1)
         steady = parse_json(self.perfwrap("--json", "steady", "box", "--duration", 1, "--interval", 0.5).stdout)
