@@ -265,22 +265,10 @@ const struct pw_option_set pw_boot_option_set = {.options = options,
                                                  .group_count = sizeof groups / sizeof *groups,
                                                  .also = &pw_run_option_set};
 
-bool pw_boot_is_given(const struct pw_parsed *parsed, const char *name)
-{
-    for (size_t i = 0; i < pw_run_option_set.count; i++) {
-        if (strcmp(pw_run_option_set.options[i].name, name) == 0) {
-            return parsed->given[i];
-        }
-    }
-    return false;
-}
-
 /* Options of run that speak of a command on this host. */
 static int refuse(const struct pw_parsed *parsed, struct pw_err *err)
 {
-    static const struct {
-        const char *name, *remedy;
-    } refused[] = {
+    static const struct pw_refused_option refused[] = {
         {"cmd", "say with --exec what the guest runs"},
         {"shell", "say with --exec what the guest runs"},
         {"timeout-sec", "use --timeout"},
@@ -296,13 +284,7 @@ static int refuse(const struct pw_parsed *parsed, struct pw_err *err)
         {"extend-to", "say with --iterations how many are measured"},
         {"version", "perfwrap --version"},
     };
-    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
-        if (pw_boot_is_given(parsed, refused[i].name)) {
-            pw_err_set(err, PW_ERR_USAGE, "option --%s has no place in boot", refused[i].name);
-            return pw_err_remedy(err, "%s", refused[i].remedy);
-        }
-    }
-    return 0;
+    return pw_run_refuse(parsed, refused, sizeof refused / sizeof *refused, "boot", err);
 }
 
 static int refuse_pairs(const struct pw_boot_options *given, struct pw_err *err)
@@ -342,11 +324,11 @@ int pw_boot_options_complete(struct pw_boot_options *given, const struct pw_pars
     if (refuse(parsed, err) != 0) {
         return -1;
     }
-    if (!pw_boot_is_given(parsed, "iterations") && isnan(run->max_time_sec) &&
+    if (!pw_run_is_given(parsed, "iterations") && isnan(run->max_time_sec) &&
         isnan(run->until_ci_pct)) {
         run->iterations = 1;
     }
-    if (!pw_boot_is_given(parsed, "warmup")) {
+    if (!pw_run_is_given(parsed, "warmup")) {
         run->warmup = 0;
     }
     if (!run->profile_name) {

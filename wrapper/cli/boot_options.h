@@ -23,8 +23,6 @@ struct pw_boot_options {
 
 extern const struct pw_option_set pw_boot_option_set;
 
-/* Whether an option of `run` was given. */
-bool pw_boot_is_given(const struct pw_parsed *parsed, const char *name);
 /* What the table cannot say: options of run that have no place here, and those that exclude each
  * other. Sets what differs from run's defaults. PW_ERR_USAGE. */
 int pw_boot_options_complete(struct pw_boot_options *options, const struct pw_parsed *parsed,

@@ -79,22 +79,10 @@ struct call {
     struct side sides[SIDES];
 };
 
-static bool is_given(const struct call *call, const char *name)
-{
-    for (size_t i = 0; i < pw_run_option_set.count; i++) {
-        if (strcmp(pw_run_option_set.options[i].name, name) == 0) {
-            return call->parsed.given[i];
-        }
-    }
-    return false;
-}
-
 /* Options of run that say what ab itself decides. */
 static int refuse(const struct call *call, struct pw_err *err)
 {
-    static const struct {
-        const char *name, *remedy;
-    } refused[] = {
+    static const struct pw_refused_option refused[] = {
         {"cmd", "name the commands with --a and --b"},
         {"json", "give --format json"},
         {"sla", "judge a summary of ab with perfwrap check"},
@@ -105,11 +93,8 @@ static int refuse(const struct call *call, struct pw_err *err)
         {"extend-to", "say with --iterations how many are measured"},
         {"version", "perfwrap --version"},
     };
-    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
-        if (is_given(call, refused[i].name)) {
-            pw_err_set(err, PW_ERR_USAGE, "option --%s has no place in ab", refused[i].name);
-            return pw_err_remedy(err, "%s", refused[i].remedy);
-        }
+    if (pw_run_refuse(&call->parsed, refused, sizeof refused / sizeof *refused, "ab", err) != 0) {
+        return -1;
     }
     if (!call->options.a || !call->options.b) {
         pw_err_set(err, PW_ERR_USAGE, "two commands are needed");
@@ -129,7 +114,7 @@ static int make_plan(struct call *call, size_t index, struct pw_err *err)
     } else {
         side->options.cmd = command;
     }
-    if (!is_given(call, "iterations")) {
+    if (!pw_run_is_given(&call->parsed, "iterations")) {
         side->options.iterations = DEFAULT_ITERATIONS;
     }
     if (asprintf(&side->profile_name, "%s-%c", name ? name : "ab", "ab"[index]) < 0) {

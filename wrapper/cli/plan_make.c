@@ -71,16 +71,6 @@ static void pick_output(const char *output, struct pw_plan *plan)
     }
 }
 
-static bool is_given(const struct pw_parsed *parsed, const char *name)
-{
-    for (size_t i = 0; i < pw_run_option_set.count; i++) {
-        if (strcmp(pw_run_option_set.options[i].name, name) == 0) {
-            return parsed->given[i];
-        }
-    }
-    return false;
-}
-
 static int pick_classifier(const struct pw_run_options *options, struct pw_plan *plan,
                            struct pw_err *err)
 {
@@ -205,7 +195,7 @@ static int pick_marks(const struct pw_run_options *options, struct pw_owned_plan
 static void complete(struct pw_run_options *options, const struct pw_parsed *parsed)
 {
     const char *pattern = pw_agent_stream_pattern(options->agent);
-    if (pattern && !is_given(parsed, "stream-pattern")) {
+    if (pattern && !pw_run_is_given(parsed, "stream-pattern")) {
         options->stream_pattern = pattern;
     }
 }
@@ -235,7 +225,7 @@ int pw_plan_make(struct pw_run_options *options, const struct pw_parsed *parsed,
     plan->concurrency = options->concurrency;
     plan->iterations = options->iterations;
     plan->warmup = options->warmup;
-    plan->iterations_given = is_given(parsed, "iterations");
+    plan->iterations_given = pw_run_is_given(parsed, "iterations");
     plan->max_iterations = options->max_iterations;
     plan->max_time_sec = isnan(options->max_time_sec) ? 0 : options->max_time_sec;
     plan->until_ci_pct = until_ci ? options->until_ci_pct : 0;

@@ -603,3 +603,26 @@ const struct pw_option_set pw_run_option_set = {
     .groups = groups,
     .group_count = sizeof groups / sizeof *groups,
 };
+
+bool pw_run_is_given(const struct pw_parsed *parsed, const char *name)
+{
+    for (size_t i = 0; i < pw_run_option_set.count; i++) {
+        if (strcmp(pw_run_option_set.options[i].name, name) == 0) {
+            return parsed->given[i];
+        }
+    }
+    return false;
+}
+
+int pw_run_refuse(const struct pw_parsed *parsed, const struct pw_refused_option *refused,
+                  size_t count, const char *subcommand, struct pw_err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (pw_run_is_given(parsed, refused[i].name)) {
+            pw_err_set(err, PW_ERR_USAGE, "option --%s has no place in %s", refused[i].name,
+                       subcommand);
+            return pw_err_remedy(err, "%s", refused[i].remedy);
+        }
+    }
+    return 0;
+}

@@ -46,6 +46,15 @@ struct pw_run_options {
 
 extern const struct pw_option_set pw_run_option_set;
 
+/* For subcommands that take these options too (option.h: `also`). */
+bool pw_run_is_given(const struct pw_parsed *parsed, const char *name);
+struct pw_refused_option {
+    const char *name, *remedy;
+};
+/* PW_ERR_USAGE if one of the `count` options, which have no place in that subcommand, was given. */
+int pw_run_refuse(const struct pw_parsed *parsed, const struct pw_refused_option *refused,
+                  size_t count, const char *subcommand, struct pw_err *err);
+
 /* For --profile-name: what can begin the name of a folder. */
 int pw_run_check_profile_name(const char *text, struct pw_err *err);
 
