@@ -8,8 +8,10 @@
  * right, its callers are not all there.
  *
  * Life: pw_cpu_profile_init(), add, merge, read, pw_cpu_profile_done(). Owns everything in it.
- * Limits: PW_LIMIT_PROFILE_FRAMES and PW_LIMIT_PROFILE_STACKS; what is beyond goes to a frame
- * "[beyond the limit]" and is counted. Threads: one at a time.
+ * Limits: PW_LIMIT_PROFILE_FRAMES, _STACKS and _PROCESSES; what is beyond goes to a frame or a
+ * process "[beyond the limit]", and its samples are counted. A stack deeper than
+ * PW_LIMIT_PROFILE_DEPTH loses its outer callers and is broken; a name is cut at
+ * PW_LIMIT_PROFILE_NAME_BYTES. Threads: one at a time.
  */
 #ifndef PW_CORE_CPU_PROFILE_H
 #define PW_CORE_CPU_PROFILE_H
@@ -46,7 +48,7 @@ struct pw_cpu_profile {
     size_t stack_count, stack_capacity;
     void *index;                    /* of frames and stacks, for adding */
     uint64_t samples, broken, lost; /* lost: the kernel's buffers were full */
-    uint64_t beyond_limit;
+    uint64_t beyond_limit;          /* samples; as `broken` and `lost` */
     int64_t weight_ns;
     int64_t first_at_ns, last_at_ns; /* CLOCK_MONOTONIC of the first and last sample; 0: none */
     double hz;                       /* as it was taken */
@@ -59,10 +61,13 @@ int pw_cpu_profile_frame(struct pw_cpu_profile *profile, const char *name, const
                          enum pw_frame_kind kind, uint32_t *ret_frame, struct pw_err *err);
 int pw_cpu_profile_process(struct pw_cpu_profile *profile, const char *name, uint32_t *ret_process,
                            struct pw_err *err);
-/* Adds to the stack with these frames, or makes it. */
+/* Adds to the stack with these frames, or makes it; a broken one is another than a whole one. One
+ * without frames becomes "[unknown]"; a negative weight counts as 0. PW_ERR_MEMORY,
+ * PW_ERR_INTERNAL (numbers that were never given). */
 int pw_cpu_profile_add(struct pw_cpu_profile *profile, uint32_t process, const uint32_t *frames,
                        uint32_t depth, bool broken, uint64_t samples, int64_t weight_ns,
                        struct pw_err *err);
+/* Adds all of `from`, also what was lost; the times become those of both, `hz` stays unless 0. */
 int pw_cpu_profile_merge(struct pw_cpu_profile *into, const struct pw_cpu_profile *from,
                          struct pw_err *err);
 
@@ -76,8 +81,8 @@ struct pw_hotspot {
 /* All frames with self_ns > 0, heaviest first, ties by name. free(*ret_hotspots). */
 int pw_cpu_profile_hotspots(const struct pw_cpu_profile *profile, struct pw_hotspot **ret_hotspots,
                             size_t *ret_count, struct pw_err *err);
-/* The contract's list: [{"frame", "weight_ms", "samples", "total_ms", "object"}], at most `limit`.
- */
+/* The contract's list: [{"frame", "weight_ms", "samples", "total_ms", "object"}], at most `limit`;
+ * "object" is null where it is unknown. New reference; incomplete or NULL if it sets *failed. */
 json_t *pw_cpu_profile_hotspots_json(const struct pw_cpu_profile *profile, size_t limit,
                                      bool *failed);
 

@@ -4,9 +4,15 @@
  *   folded   one line a stack, outermost first: `process;main;parse 1200` (weights in us); what
  *            flamegraph.pl and speedscope read
  *   pprof    gzip'd protobuf of google/pprof (proto/profile.proto): samples/count and cpu/ns
- *   svg      a flame graph, self-contained: zooms, searches, no script from elsewhere
+ *   svg      a flame graph, self-contained: zooms, searches, no script from elsewhere; frames under
+ *            0.1 % of the time are left out and counted
  *
- * Threads: no shared state. All names are escaped for the format; control characters become '?'.
+ * Broken stacks stand under a frame "[broken stack]"; in pprof they have a label stack=broken, and
+ * all have a label process. Equal profiles give equal bytes, whatever the order of their stacks.
+ *
+ * `ret_*` starts as PW_STR_INIT and is replaced. All names are escaped for the format (a semicolon
+ * becomes ':' in folded); control characters and what is not UTF-8 become '?'. Threads: no shared
+ * state.
  */
 #ifndef PW_EXPORTERS_CPU_PROFILE_H
 #define PW_EXPORTERS_CPU_PROFILE_H

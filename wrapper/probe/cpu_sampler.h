@@ -2,19 +2,35 @@
  * Samples of what runs on the CPUs, from perf events, of process trees that are born below a
  * process that is known before: each worker's warden.
  *
- * One event a CPU on each warden (PERF_COUNT_SW_CPU_CLOCK, or the hardware's cycles where they are
- * there), inherited by all that it starts; the warden itself does nothing and so is not in it. The
- * events of one CPU share a ring buffer. The kernel also tells which files are mapped where (MMAP2,
- * with build ids where it knows them), names (COMM), forks and exits, so that addresses can be told
- * apart long after the process has gone.
+ * One event a CPU on each warden, inherited by all that it starts; what the warden itself uses is
+ * left out. The event is the software clock (PERF_COUNT_SW_CPU_CLOCK), which every kernel has,
+ * virtual machines included, and whose periods are nanoseconds of CPU time: cycles would have to be
+ * converted by a frequency that nobody knows. The events of one CPU share a ring buffer. The kernel
+ * also tells which files are mapped where (MMAP2, with build ids where it knows them), names
+ * (COMM), forks and exits, so that addresses can be told apart long after the process has gone. All
+ * that inherits an event carries its id: that says whose a record is.
  *
- * Records are drained into memory as they come, by pw_cpu_sampler_drain() (from one thread, some
- * times a second and when a descriptor is readable), and aggregated: a stack is kept once, with
- * addresses. Nothing is symbolized before pw_cpu_sampler_take().
+ * Records are drained by pw_cpu_sampler_drain() (from one thread, some times a second and when the
+ * descriptor is readable), in the order of their times over all CPUs, and aggregated: a stack is
+ * kept once, as places in files. Nothing is symbolized before pw_cpu_sampler_take().
+ *
+ * What it cannot see: a thread's clock begins anew on each CPU that it comes to, and what is left
+ * of a period when it ends is in no sample: up to one period a thread and CPU is missing, and of
+ * processes that live shorter than one mostly all. What runs with interrupts off is found where
+ * they are on again. A CPU that is switched on later is not in it.
+ *
+ * Broken stacks: callers are found by frame pointers (the kernel can do no more), so code without
+ * them loses callers. A stack is whole if its outermost user frame is named as one with which
+ * threads begin (_start, __libc_start_main, start_thread, clone, and such of musl and Go). Where
+ * that frame has no name, the stack is whole if the frame lies in the C library or the loader, is
+ * not the only one, claims no caller that is in no executable mapping, and the kernel did not stop
+ * there because it walks no further. All others are broken. A stack without a user part (the
+ * process is just going, or has none) is whole. The leaf is right in all cases. What this cannot
+ * notice: leaf functions without a frame hide their direct caller.
  *
  * Powers: needs perf_event_paranoid <= 2 for own user space, <= 1 or CAP_PERFMON for the kernel's
- * part; where the kernel's part is refused, it is left out and said. Sources: perf_event_open(2).
- * Threads: one at a time, but for what is said.
+ * part; where the kernel's part is refused, it is left out and said: the time there is then in no
+ * sample. Sources: perf_event_open(2). Threads: one at a time.
  */
 #ifndef PW_PROBE_CPU_SAMPLER_H
 #define PW_PROBE_CPU_SAMPLER_H
@@ -28,7 +44,7 @@
 struct pw_cpu_sampler;
 
 struct pw_cpu_sampler_options {
-    double hz;             /* 1 to 10000; the kernel's limit (perf_event_max_sample_rate) holds */
+    double hz;             /* 1 to 10000, at most kernel.perf_event_max_sample_rate */
     unsigned slots;        /* workers at once */
     const char *proc_root; /* "/proc" */
 };
@@ -38,20 +54,26 @@ struct pw_cpu_sampler_options {
 int pw_cpu_sampler_new(const struct pw_cpu_sampler_options *options,
                        struct pw_cpu_sampler **ret_sampler, struct pw_err *err);
 void pw_cpu_sampler_free(struct pw_cpu_sampler *sampler); /* NULL is fine */
-/* "cpu-clock" or "cycles"; whether kernel stacks are seen. Constant. */
+/* "cpu-clock"; whether kernel stacks are seen. Constant. */
 const char *pw_cpu_sampler_event(const struct pw_cpu_sampler *sampler);
 bool pw_cpu_sampler_has_kernel(const struct pw_cpu_sampler *sampler);
 
-/* From now on all that `warden_pid` starts is sampled for `slot`. Before its target starts. */
+/* From now on all that `warden_pid` starts is sampled for `slot`, which must not be watched; what
+ * was not taken of it is forgotten. Before its target starts. One descriptor a CPU until
+ * pw_cpu_sampler_unwatch(). */
 int pw_cpu_sampler_watch(struct pw_cpu_sampler *sampler, unsigned slot, pid_t warden_pid,
                          struct pw_err *err);
-/* The slot's events end; what they have told is drained. */
+/* The slot's events end; what they have told is drained. Nothing if it is not watched. */
 void pw_cpu_sampler_unwatch(struct pw_cpu_sampler *sampler, unsigned slot);
-/* Readable when a buffer fills; for poll(2). */
+/* Readable when a buffer is half full, until it is drained; for poll(2). */
 int pw_cpu_sampler_fd(const struct pw_cpu_sampler *sampler);
 void pw_cpu_sampler_drain(struct pw_cpu_sampler *sampler);
-/* The slot's samples since pw_cpu_sampler_watch(), symbolized, into an initialised profile; the
- * slot is empty then. `symbols`: shared by all, see symbols.h. */
+/* CPU time of the slot since pw_cpu_sampler_watch() as the kernel has counted it, the warden's own
+ * included: what its samples' weights would add up to if they missed nothing. */
+int64_t pw_cpu_sampler_counted_ns(struct pw_cpu_sampler *sampler, unsigned slot);
+/* The slot's samples since pw_cpu_sampler_watch(), symbolized, added to an initialised profile,
+ * with what was lost (samples and other records) and when the first and last one was; the slot is
+ * empty then, also on failure. `symbols`: shared by all, see symbols.h. */
 struct pw_symbols;
 int pw_cpu_sampler_take(struct pw_cpu_sampler *sampler, unsigned slot, struct pw_symbols *symbols,
                         struct pw_cpu_profile *profile, struct pw_err *err);

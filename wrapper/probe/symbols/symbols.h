@@ -3,11 +3,15 @@
  * id below /usr/lib/debug where they are there), /proc/kallsyms, and the maps that JIT compilers
  * leave in /tmp/perf-PID.map.
  *
- * A file is opened through /proc/PID/root while the process lives if it is in another mount
- * namespace; a file that was deleted or replaced (another build id than the one that was mapped)
- * has no symbols, and its frames say object and offset. Tables are kept for all later calls. C++
- * and Rust names are demangled. Untrusted: files are those of the measured program. Limits:
- * PW_LIMIT_SYMBOL_OBJECTS, PW_LIMIT_SYMBOL_FILE_BYTES. Threads: one at a time.
+ * A file is opened below /proc/PID/root while the process lives if it has another root than this
+ * process; a file that was deleted or replaced (another build id than the one that was mapped) has
+ * no symbols, and its frames say object and offset. Where no build id is known, the file that is
+ * there is taken. Tables are kept for all later calls. C++ and Rust names (Rust's older mangling)
+ * are demangled. Without a full symbol table only what is exported, and has a size, has a name.
+ *
+ * Untrusted: files are those of the measured program. A perf map counts if it belongs to the
+ * process's user, to root, or, when the process has gone, to this one's. Limits:
+ * PW_LIMIT_SYMBOL_*. Threads: one at a time.
  */
 #ifndef PW_PROBE_SYMBOLS_H
 #define PW_PROBE_SYMBOLS_H
@@ -17,7 +21,6 @@
 #include <sys/types.h>
 #include "core/cpu_profile.h"
 #include "core/err.h"
-#include "core/str.h"
 
 enum { PW_BUILD_ID_MAX = 20 };
 
@@ -37,7 +40,7 @@ void pw_symbols_free(struct pw_symbols *symbols);
 /* The function's name (valid until pw_symbols_free()); NULL: none is known. */
 const char *pw_symbols_user(struct pw_symbols *symbols, const struct pw_symbol_place *place,
                             enum pw_frame_kind *ret_kind);
-/* Of the kernel; NULL if kptr_restrict hides it. */
+/* Of the kernel; NULL if kptr_restrict hides it. Modules' functions too. */
 const char *pw_symbols_kernel(struct pw_symbols *symbols, uint64_t address);
 
 #endif

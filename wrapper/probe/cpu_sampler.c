@@ -1,0 +1,500 @@
+#include "wrapper/probe/cpu_sampler.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/limits.h"
+#include "wrapper/probe/cpu_names.h"
+#include "wrapper/probe/perf_maps.h"
+#include "wrapper/probe/perf_ring.h"
+#include "wrapper/probe/perf_stacks.h"
+
+/* A record has its time a little before it can be read: what is younger than this waits for the
+ * next time, so that no older one of another CPU comes after it. */
+enum { SETTLE_NS = 2000000, PATH_BYTES = 256, NUMBER_BYTES = 64, HZ_MAX = 10000 };
+
+struct slot {
+    bool is_watched;
+    pid_t warden_pid;
+    int *fds; /* of each ring's CPU */
+    struct pw_perf_maps *maps;
+    struct pw_perf_stacks stacks;
+    uint64_t lost, lost_told; /* since it is watched; of these, in a profile */
+    int64_t counted_ns;       /* likewise: CPU time by the events' counters */
+};
+
+struct owner {
+    uint64_t id; /* of an event */
+    unsigned slot;
+};
+
+struct pw_cpu_sampler {
+    char *proc_root;
+    struct perf_event_attr attr;
+    unsigned slot_count, most_addresses;
+    struct slot *slots;
+    struct pw_perf_ring *rings;
+    size_t ring_count;
+    struct owner *owners; /* by id */
+    size_t owner_count;
+    int epoll_fd;
+};
+
+/* What this kernel can */
+
+static bool read_sysctl(const char *proc_root, const char *name, double *ret_value)
+{
+    char path[PATH_BYTES];
+    PW_FREE_AUTO char *text = NULL;
+    snprintf(path, sizeof path, "%s/sys/kernel/%s", proc_root, name);
+    if (pw_file_read(path, NUMBER_BYTES, &text, NULL, NULL) != 0) {
+        return false;
+    }
+    *ret_value = strtod(text, NULL);
+    return true;
+}
+
+static int refused(int sys, struct pw_err *err)
+{
+    pw_err_system(err, sys, "perf_event_open of the software CPU clock");
+    switch (sys) {
+    case EACCES:
+    case EPERM:
+        return pw_err_remedy(err, "set sysctl kernel.perf_event_paranoid to 2 or less, or give "
+                                  "perfwrap CAP_PERFMON (in a container, its seccomp filter may "
+                                  "refuse it too)");
+    case ENOSYS:
+    case ENOENT: return pw_err_remedy(err, "a kernel with CONFIG_PERF_EVENTS is needed");
+    case EMFILE: return pw_err_remedy(err, "one file a CPU and worker is needed: raise ulimit -n");
+    default: return -1;
+    }
+}
+
+/* Leaves out of `attr` what this kernel does not know or not allow. */
+static int find_powers(struct perf_event_attr *attr, struct pw_err *err)
+{
+    struct perf_event_attr probe = *attr;
+    probe.disabled = 1;
+    for (;;) {
+        int fd = pw_perf_open(&probe, getpid(), -1);
+        int sys = errno;
+        if (fd >= 0) {
+            close(fd);
+            break;
+        }
+        if (sys == EINVAL && probe.read_format) {
+            probe.read_format = 0; /* before Linux 6.0 */
+        } else if (sys == EINVAL && probe.build_id) {
+            probe.build_id = 0; /* before 5.12 */
+        } else if ((sys == EACCES || sys == EPERM) && !probe.exclude_kernel) {
+            probe.exclude_kernel = 1;
+        } else {
+            return refused(sys, err);
+        }
+    }
+    probe.disabled = 0;
+    *attr = probe;
+    return 0;
+}
+
+static int make_attr(struct pw_cpu_sampler *sampler, double hz, struct pw_err *err)
+{
+    double most = 0;
+    if (!(hz >= 1 && hz <= HZ_MAX)) {
+        return pw_err_set(err, PW_ERR_USAGE, "%g samples a second: it must be 1 to %d", hz, HZ_MAX);
+    }
+    if (read_sysctl(sampler->proc_root, "perf_event_max_sample_rate", &most) && hz > most) {
+        pw_err_set(err, PW_ERR_SYSTEM, "%g samples a second: this kernel allows %g", hz, most);
+        return pw_err_remedy(err, "raise sysctl kernel.perf_event_max_sample_rate");
+    }
+    sampler->most_addresses = PW_LIMIT_SAMPLED_DEPTH;
+    if (read_sysctl(sampler->proc_root, "perf_event_max_stack", &most) && most >= 1 &&
+        most < PW_LIMIT_SAMPLED_DEPTH) {
+        sampler->most_addresses = (unsigned)most;
+    }
+    struct perf_event_attr attr = pw_perf_attr();
+    attr.config = PERF_COUNT_SW_CPU_CLOCK;
+    attr.sample_period = (uint64_t)llround((double)PW_NS_PER_SEC / hz);
+    attr.sample_max_stack = (uint16_t)sampler->most_addresses;
+    attr.read_format = PERF_FORMAT_LOST;
+    attr.inherit = 1;
+    attr.mmap = 1;
+    attr.mmap2 = 1;
+    attr.build_id = 1;
+    attr.comm = 1;
+    attr.comm_exec = 1;
+    attr.task = 1;
+    if (find_powers(&attr, err) != 0) {
+        return -1;
+    }
+    sampler->attr = attr;
+    return 0;
+}
+
+/* Life */
+
+static int open_rings(struct pw_cpu_sampler *sampler, struct pw_err *err)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_CONF);
+    sampler->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (sampler->epoll_fd < 0) {
+        return pw_err_system(err, errno, "epoll_create1");
+    }
+    sampler->rings = calloc(cpus > 0 ? (size_t)cpus : 1, sizeof *sampler->rings);
+    if (!sampler->rings) {
+        return pw_err_memory(err);
+    }
+    for (int cpu = 0; cpu < cpus; cpu++) {
+        struct pw_err why = PW_ERR_INIT;
+        struct pw_perf_ring *ring = &sampler->rings[sampler->ring_count];
+        if (!pw_perf_ring_open(ring, cpu, &why)) {
+            if (!pw_err_is_set(&why)) {
+                continue;
+            }
+            if (err) {
+                *err = why;
+            }
+            return -1;
+        }
+        sampler->ring_count++;
+        struct epoll_event event = {.events = EPOLLIN};
+        if (epoll_ctl(sampler->epoll_fd, EPOLL_CTL_ADD, ring->fd, &event) != 0) {
+            return pw_err_system(err, errno, "epoll_ctl of a buffer for samples");
+        }
+    }
+    if (sampler->ring_count == 0) {
+        return pw_err_set(err, PW_ERR_SYSTEM, "no CPU has a buffer for samples");
+    }
+    return 0;
+}
+
+static int make_slots(struct pw_cpu_sampler *sampler, unsigned slots, struct pw_err *err)
+{
+    sampler->slots = calloc(slots, sizeof *sampler->slots);
+    sampler->owners = reallocarray(NULL, slots * sampler->ring_count, sizeof *sampler->owners);
+    if (!sampler->slots || !sampler->owners) {
+        return pw_err_memory(err);
+    }
+    sampler->slot_count = slots;
+    for (unsigned i = 0; i < slots; i++) {
+        sampler->slots[i].fds = reallocarray(NULL, sampler->ring_count, sizeof(int));
+        if (!sampler->slots[i].fds) {
+            return pw_err_memory(err);
+        }
+    }
+    return 0;
+}
+
+int pw_cpu_sampler_new(const struct pw_cpu_sampler_options *options,
+                       struct pw_cpu_sampler **ret_sampler, struct pw_err *err)
+{
+    if (options->slots < 1 || options->slots > PW_LIMIT_WORKERS) {
+        return pw_err_set(err, PW_ERR_INTERNAL, "samples of %u workers", options->slots);
+    }
+    struct pw_cpu_sampler *sampler = calloc(1, sizeof *sampler);
+    if (!sampler) {
+        return pw_err_memory(err);
+    }
+    sampler->epoll_fd = -1;
+    sampler->proc_root = strdup(options->proc_root);
+    int failed = sampler->proc_root ? make_attr(sampler, options->hz, err) : pw_err_memory(err);
+    if (failed != 0 || open_rings(sampler, err) != 0 ||
+        make_slots(sampler, options->slots, err) != 0) {
+        pw_cpu_sampler_free(sampler);
+        return -1;
+    }
+    *ret_sampler = sampler;
+    return 0;
+}
+
+static void empty_slot(struct slot *slot)
+{
+    pw_perf_stacks_done(&slot->stacks);
+    pw_perf_maps_free(slot->maps);
+    slot->maps = NULL;
+}
+
+static void close_events(struct slot *slot, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (slot->fds[i] >= 0) {
+            close(slot->fds[i]);
+        }
+    }
+}
+
+void pw_cpu_sampler_free(struct pw_cpu_sampler *sampler)
+{
+    if (!sampler) {
+        return;
+    }
+    for (unsigned i = 0; sampler->slots && i < sampler->slot_count; i++) {
+        struct slot *slot = &sampler->slots[i];
+        if (slot->is_watched) {
+            close_events(slot, sampler->ring_count);
+        }
+        empty_slot(slot);
+        free(slot->fds);
+    }
+    for (size_t i = 0; i < sampler->ring_count; i++) {
+        pw_perf_ring_close(&sampler->rings[i]);
+    }
+    pw_fd_done(&sampler->epoll_fd);
+    free(sampler->slots);
+    free(sampler->owners);
+    free(sampler->rings);
+    free(sampler->proc_root);
+    free(sampler);
+}
+
+const char *pw_cpu_sampler_event(const struct pw_cpu_sampler *sampler)
+{
+    (void)sampler;
+    return "cpu-clock";
+}
+
+bool pw_cpu_sampler_has_kernel(const struct pw_cpu_sampler *sampler)
+{
+    return !sampler->attr.exclude_kernel;
+}
+
+int pw_cpu_sampler_fd(const struct pw_cpu_sampler *sampler)
+{
+    return sampler->epoll_fd;
+}
+
+/* Events of a slot */
+
+/* Ids grow: the array stays in order, but for what another thread of the kernel may have begun. */
+static void add_owner(struct pw_cpu_sampler *sampler, struct owner owner)
+{
+    size_t at = sampler->owner_count++;
+    while (at > 0 && sampler->owners[at - 1].id > owner.id) {
+        sampler->owners[at] = sampler->owners[at - 1];
+        at--;
+    }
+    sampler->owners[at] = owner;
+}
+
+static void drop_owners(struct pw_cpu_sampler *sampler, unsigned slot)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < sampler->owner_count; i++) {
+        if (sampler->owners[i].slot != slot) {
+            sampler->owners[kept++] = sampler->owners[i];
+        }
+    }
+    sampler->owner_count = kept;
+}
+
+static struct slot *owner_of(const struct pw_cpu_sampler *sampler, uint64_t id)
+{
+    size_t low = 0, high = sampler->owner_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (sampler->owners[middle].id < id) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    bool is_known = low < sampler->owner_count && sampler->owners[low].id == id;
+    return is_known ? &sampler->slots[sampler->owners[low].slot] : NULL;
+}
+
+/* False: failed, with errno. A CPU that was switched off meanwhile has no event. */
+static bool open_event(struct pw_cpu_sampler *sampler, unsigned slot, pid_t pid, size_t at)
+{
+    const struct pw_perf_ring *ring = &sampler->rings[at];
+    PW_FD_AUTO fd = pw_perf_open(&sampler->attr, pid, ring->cpu);
+    sampler->slots[slot].fds[at] = -1;
+    if (fd < 0) {
+        return errno == ENODEV;
+    }
+    uint64_t id = 0;
+    if (ioctl(fd, PERF_EVENT_IOC_ID, &id) != 0) {
+        return false;
+    }
+    /* In the table before records can come. */
+    add_owner(sampler, (struct owner){.id = id, .slot = slot});
+    if (ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, ring->fd) != 0) {
+        return false;
+    }
+    sampler->slots[slot].fds[at] = pw_fd_take(&fd);
+    return true;
+}
+
+int pw_cpu_sampler_watch(struct pw_cpu_sampler *sampler, unsigned slot_number, pid_t warden_pid,
+                         struct pw_err *err)
+{
+    if (slot_number >= sampler->slot_count || sampler->slots[slot_number].is_watched) {
+        return pw_err_set(err, PW_ERR_INTERNAL, "samples for slot %u", slot_number);
+    }
+    struct slot *slot = &sampler->slots[slot_number];
+    empty_slot(slot);
+    slot->lost = slot->lost_told = 0;
+    slot->counted_ns = 0;
+    slot->warden_pid = warden_pid;
+    slot->maps = pw_perf_maps_new();
+    if (!slot->maps) {
+        return pw_err_memory(err);
+    }
+    for (size_t i = 0; i < sampler->ring_count; i++) {
+        if (!open_event(sampler, slot_number, warden_pid, i)) {
+            int sys = errno;
+            close_events(slot, i);
+            drop_owners(sampler, slot_number);
+            return refused(sys, err);
+        }
+    }
+    /* Behind the events, so that nothing falls between both. */
+    if (pw_perf_maps_read(slot->maps, sampler->proc_root, warden_pid, err) != 0) {
+        close_events(slot, sampler->ring_count);
+        drop_owners(sampler, slot_number);
+        return pw_err_prefix(err, "read what process %d has mapped", warden_pid);
+    }
+    slot->is_watched = true;
+    return 0;
+}
+
+/* Of the events and all that have inherited them: CPU time, and (PERF_FORMAT_LOST) how much could
+ * not be written. */
+static void read_counts(const struct pw_cpu_sampler *sampler, struct slot *slot)
+{
+    if (!slot->is_watched) {
+        return;
+    }
+    struct {
+        uint64_t counted_ns, lost;
+    } sum = {.lost = 0}, one;
+    for (size_t i = 0; i < sampler->ring_count; i++) {
+        one.lost = 0;
+        if (slot->fds[i] >= 0 &&
+            read(slot->fds[i], &one, sizeof one) >= (ssize_t)sizeof one.counted_ns) {
+            sum.counted_ns += one.counted_ns;
+            sum.lost += one.lost;
+        }
+    }
+    slot->counted_ns = (int64_t)sum.counted_ns;
+    if (sampler->attr.read_format) {
+        slot->lost = sum.lost;
+    }
+}
+
+int64_t pw_cpu_sampler_counted_ns(struct pw_cpu_sampler *sampler, unsigned slot_number)
+{
+    if (slot_number >= sampler->slot_count) {
+        return 0;
+    }
+    read_counts(sampler, &sampler->slots[slot_number]);
+    return sampler->slots[slot_number].counted_ns;
+}
+
+/* Records */
+
+static void take_record(const struct pw_cpu_sampler *sampler,
+                        const struct perf_event_header *record, const struct pw_perf_tail *tail)
+{
+    struct slot *slot = owner_of(sampler, tail->id);
+    if (!slot || !slot->maps) {
+        return; /* the slot has ended, and this came too late for it */
+    }
+    if (record->type == PERF_RECORD_SAMPLE) {
+        if ((pid_t)tail->pid != slot->warden_pid) {
+            pw_perf_stacks_add(&slot->stacks, slot->maps, sampler->most_addresses, record);
+        }
+    } else if (record->type == PERF_RECORD_LOST) {
+        const uint64_t *body = (const void *)(record + 1); /* id, count */
+        slot->lost += sampler->attr.read_format ? 0 : body[1];
+    } else {
+        pw_perf_maps_record(slot->maps, record);
+    }
+}
+
+/* The ring with the oldest record; NULL: none has one until then. */
+static struct pw_perf_ring *oldest(const struct pw_cpu_sampler *sampler, uint64_t until_ns)
+{
+    struct pw_perf_ring *found = NULL;
+    for (size_t i = 0; i < sampler->ring_count; i++) {
+        const struct pw_perf_tail *tail = pw_perf_ring_peek_tail(&sampler->rings[i]);
+        if (tail && tail->time_ns <= until_ns) {
+            until_ns = tail->time_ns;
+            found = &sampler->rings[i];
+        }
+    }
+    return found;
+}
+
+static void drain_until(const struct pw_cpu_sampler *sampler, uint64_t until_ns)
+{
+    for (size_t i = 0; i < sampler->ring_count; i++) {
+        pw_perf_ring_refresh(&sampler->rings[i]);
+    }
+    for (struct pw_perf_ring *ring = oldest(sampler, until_ns); ring;
+         ring = oldest(sampler, until_ns)) {
+        const struct pw_perf_tail tail = *pw_perf_ring_peek_tail(ring);
+        take_record(sampler, pw_perf_ring_peek(ring), &tail);
+        pw_perf_ring_drop(ring);
+    }
+}
+
+void pw_cpu_sampler_drain(struct pw_cpu_sampler *sampler)
+{
+    drain_until(sampler, (uint64_t)(pw_clock_now_ns() - SETTLE_NS));
+}
+
+void pw_cpu_sampler_unwatch(struct pw_cpu_sampler *sampler, unsigned slot_number)
+{
+    if (slot_number >= sampler->slot_count || !sampler->slots[slot_number].is_watched) {
+        return;
+    }
+    struct slot *slot = &sampler->slots[slot_number];
+    for (size_t i = 0; i < sampler->ring_count; i++) {
+        if (slot->fds[i] >= 0) {
+            (void)ioctl(slot->fds[i], PERF_EVENT_IOC_DISABLE, 0);
+        }
+    }
+    drain_until(sampler, (uint64_t)pw_clock_now_ns());
+    read_counts(sampler, slot);
+    close_events(slot, sampler->ring_count);
+    drop_owners(sampler, slot_number);
+    slot->is_watched = false;
+}
+
+int pw_cpu_sampler_take(struct pw_cpu_sampler *sampler, unsigned slot_number,
+                        struct pw_symbols *symbols, struct pw_cpu_profile *profile,
+                        struct pw_err *err)
+{
+    if (slot_number >= sampler->slot_count) {
+        return pw_err_set(err, PW_ERR_INTERNAL, "samples of slot %u", slot_number);
+    }
+    struct slot *slot = &sampler->slots[slot_number];
+    if (!slot->maps) {
+        return 0;
+    }
+    read_counts(sampler, slot);
+    profile->lost += slot->lost - slot->lost_told;
+    slot->lost_told = slot->lost;
+    const struct pw_perf_stacks *stacks = &slot->stacks;
+    if (stacks->first_at_ns > 0) {
+        if (profile->first_at_ns == 0 || stacks->first_at_ns < profile->first_at_ns) {
+            profile->first_at_ns = stacks->first_at_ns;
+        }
+        if (stacks->last_at_ns > profile->last_at_ns) {
+            profile->last_at_ns = stacks->last_at_ns;
+        }
+    }
+    int failed = pw_cpu_names_add(stacks, slot->maps, symbols, profile, err);
+    pw_perf_stacks_done(&slot->stacks);
+    if (!slot->is_watched) {
+        empty_slot(slot);
+    }
+    return failed;
+}
