@@ -297,9 +297,12 @@ static unsigned open_files(void)
 }
 
 /* NULL: refused here, and said. */
+static bool whole_machine; /* what make_sampler() asks for */
+
 static struct pw_cpu_sampler *make_sampler(double hz, unsigned slots)
 {
-    struct pw_cpu_sampler_options options = {.hz = hz, .slots = slots, .proc_root = "/proc"};
+    struct pw_cpu_sampler_options options = {
+        .hz = hz, .slots = slots, .whole_machine = whole_machine, .proc_root = "/proc"};
     struct pw_cpu_sampler *sampler = NULL;
     struct pw_err err = PW_ERR_INIT;
     if (pw_cpu_sampler_new(&options, &sampler, &err) != 0) {
@@ -775,6 +778,54 @@ static void chains(void **state)
     pw_perf_maps_free(maps);
 }
 
+/* Programs that are shorter than a period: only who looks at all that runs sees them as they are.
+ */
+static void whole_machine_sampled(void **state)
+{
+    (void)state;
+    unsigned files = open_files();
+    whole_machine = true;
+    struct pw_cpu_sampler *sampler = make_sampler(usual_hz, 2);
+    whole_machine = false;
+    if (!sampler || !pw_cpu_sampler_is_whole(sampler)) {
+        print_message("sampling the whole machine is refused here\n");
+        pw_cpu_sampler_free(sampler);
+        skip();
+    }
+    struct warden wardens[] = {make_warden(0, work_programs), make_warden(1, work_both)};
+    for (unsigned i = 0; i < 2; i++) {
+        watch(sampler, i, &wardens[i]);
+        let_go(&wardens[i]);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        drain_to_end(sampler, &wardens[i]);
+        pw_cpu_sampler_unwatch(sampler, i);
+    }
+    struct pw_cpu_profile profile;
+    take(sampler, 0, &profile);
+    print_message("%lu samples of %.1f ms\n", profile.samples,
+                  (double)wardens[0].report->cpu_ns / 1e6);
+    assert_true((double)profile.weight_ns > 0.4 * (double)wardens[0].report->cpu_ns);
+    assert_int_equal(self_ns(&profile, "spin_long"), 0);
+    pw_cpu_profile_done(&profile);
+    take(sampler, 1, &profile);
+    double long_ns = (double)self_ns(&profile, "spin_long"),
+           short_ns = (double)self_ns(&profile, "spin_short"),
+           worked_ns = (double)(wardens[1].report->long_ns + wardens[1].report->short_ns);
+    assert_share(long_ns, long_ns + short_ns, (double)wardens[1].report->long_ns / worked_ns, 0.05,
+                 "the longer of two functions");
+    assert_share((double)profile.weight_ns, (double)wardens[1].report->cpu_ns, 1, 0.1,
+                 "samples of the CPU time");
+    assert_int_equal(samples_in(&profile, "true", ""), 0);
+    assert_int_equal(profile.lost, 0);
+    pw_cpu_profile_done(&profile);
+    for (unsigned i = 0; i < 2; i++) {
+        end_warden(&wardens[i]);
+    }
+    pw_cpu_sampler_free(sampler);
+    assert_int_equal(open_files(), files);
+}
+
 static int share_reports(void **state)
 {
     (void)state;
@@ -792,11 +843,17 @@ static int drop_reports(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(maps_of_a_tree),    cmocka_unit_test(maps_share_objects),
-        cmocka_unit_test(malformed_records), cmocka_unit_test(chains),
-        cmocka_unit_test(refusals),          cmocka_unit_test(two_functions),
-        cmocka_unit_test(short_programs),    cmocka_unit_test(two_slots),
-        cmocka_unit_test(unwatched),         cmocka_unit_test(full_buffers),
+        cmocka_unit_test(maps_of_a_tree),
+        cmocka_unit_test(maps_share_objects),
+        cmocka_unit_test(malformed_records),
+        cmocka_unit_test(chains),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(two_functions),
+        cmocka_unit_test(short_programs),
+        cmocka_unit_test(two_slots),
+        cmocka_unit_test(unwatched),
+        cmocka_unit_test(full_buffers),
+        cmocka_unit_test(whole_machine_sampled),
     };
     return cmocka_run_group_tests(tests, share_reports, drop_reports);
 }

@@ -22,10 +22,12 @@ enum { SETTLE_NS = 2000000, PATH_BYTES = 256, NUMBER_BYTES = 64, HZ_MAX = 10000 
 
 struct slot {
     bool is_watched;
+    uint64_t since_ns; /* it is watched */
     pid_t warden_pid;
     int *fds; /* of each ring's CPU */
     struct pw_perf_maps *maps;
     struct pw_perf_stacks stacks;
+    uint64_t lost_before;     /* by then, of what is counted for all */
     uint64_t lost, lost_told; /* since it is watched; of these, in a profile */
     int64_t counted_ns;       /* likewise: CPU time by the events' counters */
 };
@@ -45,6 +47,9 @@ struct pw_cpu_sampler {
     struct owner *owners; /* by id */
     size_t owner_count;
     int epoll_fd;
+    bool is_whole;  /* one event a CPU for all that run there, told apart by pid */
+    int *whole_fds; /* of each ring's CPU */
+    unsigned watched_count;
 };
 
 /* What this kernel can */
@@ -78,12 +83,12 @@ static int refused(int sys, struct pw_err *err)
 }
 
 /* Leaves out of `attr` what this kernel does not know or not allow. */
-static int find_powers(struct perf_event_attr *attr, struct pw_err *err)
+static int find_powers(struct perf_event_attr *attr, bool is_whole, struct pw_err *err)
 {
     struct perf_event_attr probe = *attr;
     probe.disabled = 1;
     for (;;) {
-        int fd = pw_perf_open(&probe, getpid(), -1);
+        int fd = is_whole ? pw_perf_open(&probe, -1, 0) : pw_perf_open(&probe, getpid(), -1);
         int sys = errno;
         if (fd >= 0) {
             close(fd);
@@ -93,7 +98,7 @@ static int find_powers(struct perf_event_attr *attr, struct pw_err *err)
             probe.read_format = 0; /* before Linux 6.0 */
         } else if (sys == EINVAL && probe.build_id) {
             probe.build_id = 0; /* before 5.12 */
-        } else if ((sys == EACCES || sys == EPERM) && !probe.exclude_kernel) {
+        } else if ((sys == EACCES || sys == EPERM) && !probe.exclude_kernel && !is_whole) {
             probe.exclude_kernel = 1;
         } else {
             return refused(sys, err);
@@ -104,7 +109,7 @@ static int find_powers(struct perf_event_attr *attr, struct pw_err *err)
     return 0;
 }
 
-static int make_attr(struct pw_cpu_sampler *sampler, double hz, struct pw_err *err)
+static int make_attr(struct pw_cpu_sampler *sampler, double hz, bool is_whole, struct pw_err *err)
 {
     double most = 0;
     if (!(hz >= 1 && hz <= HZ_MAX)) {
@@ -131,7 +136,14 @@ static int make_attr(struct pw_cpu_sampler *sampler, double hz, struct pw_err *e
     attr.comm = 1;
     attr.comm_exec = 1;
     attr.task = 1;
-    if (find_powers(&attr, err) != 0) {
+    struct perf_event_attr whole = attr;
+    whole.inherit = 0;
+    whole.exclude_idle = 1;
+    sampler->is_whole = is_whole && find_powers(&whole, true, NULL) == 0;
+    if (sampler->is_whole) {
+        whole.disabled = 1;
+        attr = whole;
+    } else if (find_powers(&attr, false, err) != 0) {
         return -1;
     }
     sampler->attr = attr;
@@ -175,6 +187,38 @@ static int open_rings(struct pw_cpu_sampler *sampler, struct pw_err *err)
     return 0;
 }
 
+static int open_whole(struct pw_cpu_sampler *sampler, struct pw_err *err)
+{
+    sampler->whole_fds = reallocarray(NULL, sampler->ring_count, sizeof(int));
+    if (!sampler->whole_fds) {
+        return pw_err_memory(err);
+    }
+    for (size_t i = 0; i < sampler->ring_count; i++) {
+        sampler->whole_fds[i] = -1;
+    }
+    for (size_t i = 0; sampler->is_whole && i < sampler->ring_count; i++) {
+        int fd = pw_perf_open(&sampler->attr, -1, sampler->rings[i].cpu);
+        if (fd < 0) {
+            return refused(errno, err);
+        }
+        sampler->whole_fds[i] = fd;
+        if (ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, sampler->rings[i].fd) != 0) {
+            return pw_err_system(err, errno, "lead samples into a buffer");
+        }
+    }
+    return 0;
+}
+
+static void switch_whole(const struct pw_cpu_sampler *sampler, bool on)
+{
+    for (size_t i = 0; i < sampler->ring_count; i++) {
+        if (sampler->whole_fds[i] >= 0) {
+            (void)ioctl(sampler->whole_fds[i], on ? PERF_EVENT_IOC_ENABLE : PERF_EVENT_IOC_DISABLE,
+                        0);
+        }
+    }
+}
+
 static int make_slots(struct pw_cpu_sampler *sampler, unsigned slots, struct pw_err *err)
 {
     sampler->slots = calloc(slots, sizeof *sampler->slots);
@@ -204,8 +248,9 @@ int pw_cpu_sampler_new(const struct pw_cpu_sampler_options *options,
     }
     sampler->epoll_fd = -1;
     sampler->proc_root = strdup(options->proc_root);
-    int failed = sampler->proc_root ? make_attr(sampler, options->hz, err) : pw_err_memory(err);
-    if (failed != 0 || open_rings(sampler, err) != 0 ||
+    int failed = sampler->proc_root ? make_attr(sampler, options->hz, options->whole_machine, err)
+                                    : pw_err_memory(err);
+    if (failed != 0 || open_rings(sampler, err) != 0 || open_whole(sampler, err) != 0 ||
         make_slots(sampler, options->slots, err) != 0) {
         pw_cpu_sampler_free(sampler);
         return -1;
@@ -237,18 +282,22 @@ void pw_cpu_sampler_free(struct pw_cpu_sampler *sampler)
     }
     for (unsigned i = 0; sampler->slots && i < sampler->slot_count; i++) {
         struct slot *slot = &sampler->slots[i];
-        if (slot->is_watched) {
+        if (slot->is_watched && !sampler->is_whole) {
             close_events(slot, sampler->ring_count);
         }
         empty_slot(slot);
         free(slot->fds);
     }
     for (size_t i = 0; i < sampler->ring_count; i++) {
+        if (sampler->whole_fds) {
+            pw_fd_done(&sampler->whole_fds[i]);
+        }
         pw_perf_ring_close(&sampler->rings[i]);
     }
     pw_fd_done(&sampler->epoll_fd);
     free(sampler->slots);
     free(sampler->owners);
+    free(sampler->whole_fds);
     free(sampler->rings);
     free(sampler->proc_root);
     free(sampler);
@@ -258,6 +307,11 @@ const char *pw_cpu_sampler_event(const struct pw_cpu_sampler *sampler)
 {
     (void)sampler;
     return "cpu-clock";
+}
+
+bool pw_cpu_sampler_is_whole(const struct pw_cpu_sampler *sampler)
+{
+    return sampler->is_whole;
 }
 
 bool pw_cpu_sampler_has_kernel(const struct pw_cpu_sampler *sampler)
@@ -331,6 +385,35 @@ static bool open_event(struct pw_cpu_sampler *sampler, unsigned slot, pid_t pid,
     return true;
 }
 
+/* Of the events and all that have inherited them: CPU time, and (PERF_FORMAT_LOST) how much could
+ * not be written. */
+struct counts {
+    uint64_t counted_ns, lost;
+};
+
+static struct counts sum_counts(const struct pw_cpu_sampler *sampler, const int *fds)
+{
+    struct counts sum = {.lost = 0};
+    for (size_t i = 0; i < sampler->ring_count; i++) {
+        struct counts one = {.lost = 0};
+        if (fds[i] >= 0 && read(fds[i], &one, sizeof one) >= (ssize_t)sizeof one.counted_ns) {
+            sum.counted_ns += one.counted_ns;
+            sum.lost += one.lost;
+        }
+    }
+    return sum;
+}
+
+static void end_events(struct pw_cpu_sampler *sampler, unsigned slot_number)
+{
+    if (!sampler->is_whole) {
+        close_events(&sampler->slots[slot_number], sampler->ring_count);
+        drop_owners(sampler, slot_number);
+    } else if (--sampler->watched_count == 0) {
+        switch_whole(sampler, false);
+    }
+}
+
 int pw_cpu_sampler_watch(struct pw_cpu_sampler *sampler, unsigned slot_number, pid_t warden_pid,
                          struct pw_err *err)
 {
@@ -341,12 +424,24 @@ int pw_cpu_sampler_watch(struct pw_cpu_sampler *sampler, unsigned slot_number, p
     empty_slot(slot);
     slot->lost = slot->lost_told = 0;
     slot->counted_ns = 0;
+    slot->lost_before = 0;
     slot->warden_pid = warden_pid;
     slot->maps = pw_perf_maps_new();
     if (!slot->maps) {
         return pw_err_memory(err);
     }
     for (size_t i = 0; i < sampler->ring_count; i++) {
+        slot->fds[i] = -1;
+    }
+    slot->since_ns = (uint64_t)pw_clock_now_ns();
+    if (sampler->is_whole) {
+        if (sampler->watched_count == 0) {
+            switch_whole(sampler, true);
+        }
+        sampler->watched_count++;
+        slot->lost_before = sum_counts(sampler, sampler->whole_fds).lost;
+    }
+    for (size_t i = 0; !sampler->is_whole && i < sampler->ring_count; i++) {
         if (!open_event(sampler, slot_number, warden_pid, i)) {
             int sys = errno;
             close_events(slot, i);
@@ -356,35 +451,22 @@ int pw_cpu_sampler_watch(struct pw_cpu_sampler *sampler, unsigned slot_number, p
     }
     /* Behind the events, so that nothing falls between both. */
     if (pw_perf_maps_read(slot->maps, sampler->proc_root, warden_pid, err) != 0) {
-        close_events(slot, sampler->ring_count);
-        drop_owners(sampler, slot_number);
+        end_events(sampler, slot_number);
         return pw_err_prefix(err, "read what process %d has mapped", warden_pid);
     }
     slot->is_watched = true;
     return 0;
 }
 
-/* Of the events and all that have inherited them: CPU time, and (PERF_FORMAT_LOST) how much could
- * not be written. */
 static void read_counts(const struct pw_cpu_sampler *sampler, struct slot *slot)
 {
     if (!slot->is_watched) {
         return;
     }
-    struct {
-        uint64_t counted_ns, lost;
-    } sum = {.lost = 0}, one;
-    for (size_t i = 0; i < sampler->ring_count; i++) {
-        one.lost = 0;
-        if (slot->fds[i] >= 0 &&
-            read(slot->fds[i], &one, sizeof one) >= (ssize_t)sizeof one.counted_ns) {
-            sum.counted_ns += one.counted_ns;
-            sum.lost += one.lost;
-        }
-    }
-    slot->counted_ns = (int64_t)sum.counted_ns;
+    struct counts sum = sum_counts(sampler, sampler->is_whole ? sampler->whole_fds : slot->fds);
+    slot->counted_ns = sampler->is_whole ? 0 : (int64_t)sum.counted_ns;
     if (sampler->attr.read_format) {
-        slot->lost = sum.lost;
+        slot->lost = sum.lost - slot->lost_before;
     }
 }
 
@@ -399,10 +481,50 @@ int64_t pw_cpu_sampler_counted_ns(struct pw_cpu_sampler *sampler, unsigned slot_
 
 /* Records */
 
+/* Of a record of all that run: a process belongs to the slot that knows it, a new one to its
+ * parent's. What was written before the slot was watched is of others that had the pid. */
+static struct slot *knower_of(const struct pw_cpu_sampler *sampler,
+                              const struct perf_event_header *record,
+                              const struct pw_perf_tail *tail)
+{
+    const uint32_t *body = (const void *)(record + 1); /* pid, and in a fork its parent's */
+    if (record->size < sizeof *record + sizeof *tail + 2 * sizeof *body) {
+        return NULL;
+    }
+    pid_t pid = (pid_t)tail->pid;
+    if (record->type == PERF_RECORD_FORK) {
+        pid = (pid_t)body[1];
+    } else if (record->type != PERF_RECORD_SAMPLE) {
+        pid = (pid_t)body[0];
+    }
+    for (unsigned i = 0; i < sampler->slot_count; i++) {
+        struct slot *slot = &sampler->slots[i];
+        if (slot->is_watched && tail->time_ns >= slot->since_ns &&
+            pw_perf_maps_knows(slot->maps, pid)) {
+            return slot;
+        }
+    }
+    return NULL;
+}
+
+/* What a CPU has lost may have been anyone's. */
+static void lose(const struct pw_cpu_sampler *sampler, uint64_t count)
+{
+    for (unsigned i = 0; i < sampler->slot_count; i++) {
+        sampler->slots[i].lost += sampler->slots[i].is_watched ? count : 0;
+    }
+}
+
 static void take_record(const struct pw_cpu_sampler *sampler,
                         const struct perf_event_header *record, const struct pw_perf_tail *tail)
 {
-    struct slot *slot = owner_of(sampler, tail->id);
+    if (sampler->is_whole && record->type == PERF_RECORD_LOST) {
+        lose(sampler,
+             sampler->attr.read_format ? 0 : ((const uint64_t *)(const void *)(record + 1))[1]);
+        return;
+    }
+    struct slot *slot =
+        sampler->is_whole ? knower_of(sampler, record, tail) : owner_of(sampler, tail->id);
     if (!slot || !slot->maps) {
         return; /* the slot has ended, and this came too late for it */
     }
@@ -463,8 +585,7 @@ void pw_cpu_sampler_unwatch(struct pw_cpu_sampler *sampler, unsigned slot_number
     }
     drain_until(sampler, (uint64_t)pw_clock_now_ns());
     read_counts(sampler, slot);
-    close_events(slot, sampler->ring_count);
-    drop_owners(sampler, slot_number);
+    end_events(sampler, slot_number);
     slot->is_watched = false;
 }
 

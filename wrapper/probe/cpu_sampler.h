@@ -19,6 +19,13 @@
  * processes that live shorter than one mostly all. What runs with interrupts off is found where
  * they are on again. A CPU that is switched on later is not in it.
  *
+ * With `whole_machine`, where that is allowed (perf_event_paranoid <= 0 or CAP_PERFMON), there is
+ * instead one event a CPU for all that runs there, told apart by pid: below a warden is what a FORK
+ * record says was begun by one who is. Its clocks run on when the CPU goes to another thread, so
+ * short processes are sampled as what they are; forks cost nothing more. In return the weights are
+ * a sample of the time, with its chance, and not a count of it, where CPUs are shared; what was
+ * lost is counted for all that are watched.
+ *
  * Broken stacks: callers are found by frame pointers (the kernel can do no more), so code without
  * them loses callers. A stack is whole if its outermost user frame is named as one with which
  * threads begin (_start, __libc_start_main, start_thread, clone, and such of musl and Go). Where
@@ -45,6 +52,7 @@ struct pw_cpu_sampler;
 
 struct pw_cpu_sampler_options {
     double hz;             /* 1 to 10000, at most kernel.perf_event_max_sample_rate */
+    bool whole_machine;    /* if it is allowed, see above */
     unsigned slots;        /* workers at once */
     const char *proc_root; /* "/proc" */
 };
@@ -54,8 +62,9 @@ struct pw_cpu_sampler_options {
 int pw_cpu_sampler_new(const struct pw_cpu_sampler_options *options,
                        struct pw_cpu_sampler **ret_sampler, struct pw_err *err);
 void pw_cpu_sampler_free(struct pw_cpu_sampler *sampler); /* NULL is fine */
-/* "cpu-clock"; whether kernel stacks are seen. Constant. */
+/* "cpu-clock"; whether the whole machine is sampled; whether kernel stacks are seen. Constant. */
 const char *pw_cpu_sampler_event(const struct pw_cpu_sampler *sampler);
+bool pw_cpu_sampler_is_whole(const struct pw_cpu_sampler *sampler);
 bool pw_cpu_sampler_has_kernel(const struct pw_cpu_sampler *sampler);
 
 /* From now on all that `warden_pid` starts is sampled for `slot`, which must not be watched; what
@@ -69,7 +78,8 @@ void pw_cpu_sampler_unwatch(struct pw_cpu_sampler *sampler, unsigned slot);
 int pw_cpu_sampler_fd(const struct pw_cpu_sampler *sampler);
 void pw_cpu_sampler_drain(struct pw_cpu_sampler *sampler);
 /* CPU time of the slot since pw_cpu_sampler_watch() as the kernel has counted it, the warden's own
- * included: what its samples' weights would add up to if they missed nothing. */
+ * included: what its samples' weights would add up to if they missed nothing. 0: not known, as when
+ * the whole machine is sampled. */
 int64_t pw_cpu_sampler_counted_ns(struct pw_cpu_sampler *sampler, unsigned slot);
 /* The slot's samples since pw_cpu_sampler_watch(), symbolized, added to an initialised profile,
  * with what was lost (samples and other records) and when the first and last one was; the slot is

@@ -482,6 +482,11 @@ const char *pw_perf_maps_comm(const struct pw_perf_maps *maps, pid_t pid)
     return process ? process->comm : "";
 }
 
+bool pw_perf_maps_knows(const struct pw_perf_maps *maps, pid_t pid)
+{
+    return *place_of(maps, pid) != NULL;
+}
+
 size_t pw_perf_maps_processes(const struct pw_perf_maps *maps)
 {
     return maps->process_count;

@@ -52,6 +52,7 @@ uint32_t pw_perf_maps_resolve(const struct pw_perf_maps *maps, pid_t pid, uint64
 const struct pw_perf_object *pw_perf_maps_object(const struct pw_perf_maps *maps, uint32_t number);
 /* The command's name; "" of a process that is not known. */
 const char *pw_perf_maps_comm(const struct pw_perf_maps *maps, pid_t pid);
+bool pw_perf_maps_knows(const struct pw_perf_maps *maps, pid_t pid);
 size_t pw_perf_maps_processes(const struct pw_perf_maps *maps); /* known at present */
 uint64_t pw_perf_maps_dropped(const struct pw_perf_maps *maps); /* beyond a limit, or no memory */
 
