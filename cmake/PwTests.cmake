@@ -71,6 +71,10 @@ foreach(source IN LISTS sources)
     target_link_libraries(target_${program} PRIVATE pw_language Threads::Threads)
     set_target_properties(target_${program} PROPERTIES
         OUTPUT_NAME ${program} RUNTIME_OUTPUT_DIRECTORY ${targets_dir})
+    if(program STREQUAL "two_functions") # its stacks are looked at
+        target_compile_options(target_${program} PRIVATE
+            -O0 -fno-omit-frame-pointer -fno-stack-protector)
+    endif()
     if(program MATCHES "_static$")
         target_link_options(target_${program} PRIVATE -static)
         set_target_properties(target_${program} PROPERTIES POSITION_INDEPENDENT_CODE OFF)

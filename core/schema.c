@@ -25,6 +25,7 @@ static const struct pw_schema_field document_fields[] = {
     {"warnings", "array", "Findings about the run itself, with advice."},
     {"orphans", "object", "Processes that outlived the command that started them."},
     {"observer", "object", "What observing cost, and what it may have missed."},
+    {"accounting", "object|null", "Where the numbers come from, and what cannot be seen there."},
     {"environment", "object", "The machine; what could not be read is null."},
     {"runs", "array", "One object a measured iteration, as in its iteration file."},
 };
@@ -180,6 +181,7 @@ static json_t *iteration_body(bool *failed)
     PW_SCHEMA_ADD_FIELDS(worker, worker_fields, failed);
     add_metric_values(worker, true, failed);
     pw_schema_add_worker_telemetry(worker, failed);
+    pw_schema_add_worker_kernel(worker, failed);
     pw_schema_add_moments(worker, "of the worker", failed);
     pw_schema_add_optional(worker, "verdict",
                            pw_schema_of("string",
@@ -292,6 +294,7 @@ static json_t *summary_body(bool *failed)
     PW_SCHEMA_ADD_FIELDS(root, document_fields, failed);
     PW_SCHEMA_REFINE_FIELDS(root, "profile", profile_fields, failed);
     PW_SCHEMA_REFINE_FIELDS(root, "observer", observer_fields, failed);
+    pw_schema_refine(root, "accounting", pw_schema_accounting(failed), failed);
     PW_SCHEMA_REFINE_FIELDS(root, "orphans", orphans_fields, failed);
     json_t *properties = json_object_get(root, "properties");
     json_t *orphan = pw_schema_object(NULL, failed);

@@ -216,7 +216,7 @@ static void drain_to_end(struct pw_cpu_sampler *sampler, const struct warden *wa
 
 /* The symbolizer of these tests: the sections by their names, and nothing else. */
 
-struct pw_symbols {
+struct asked {
     uint64_t user, kernel, with_build_id;
 };
 
@@ -225,11 +225,12 @@ static bool lies_in(uint64_t address, const char *start, const char *stop)
     return address >= (uintptr_t)start && address < (uintptr_t)stop;
 }
 
-const char *pw_symbols_user(struct pw_symbols *symbols, const struct pw_symbol_place *place,
-                            enum pw_frame_kind *ret_kind)
+static const char *name_user(void *context, const struct pw_symbol_place *place,
+                             enum pw_frame_kind *ret_kind)
 {
-    symbols->user++;
-    symbols->with_build_id += place->build_id_size > 0;
+    struct asked *asked = context;
+    asked->user++;
+    asked->with_build_id += place->build_id_size > 0;
     *ret_kind = PW_FRAME_USER;
     if (lies_in(place->address, __start_pw_long, __stop_pw_long)) {
         return "spin_long";
@@ -240,9 +241,9 @@ const char *pw_symbols_user(struct pw_symbols *symbols, const struct pw_symbol_p
     return lies_in(place->address, __start_pw_caller, __stop_pw_caller) ? "burn" : NULL;
 }
 
-const char *pw_symbols_kernel(struct pw_symbols *symbols, uint64_t address)
+static const char *name_kernel(void *context, uint64_t address)
 {
-    symbols->kernel++;
+    ((struct asked *)context)->kernel++;
     return address ? "in_kernel" : NULL;
 }
 
@@ -321,16 +322,18 @@ static void watch(struct pw_cpu_sampler *sampler, unsigned slot, const struct wa
     }
 }
 
-static struct pw_symbols take(struct pw_cpu_sampler *sampler, unsigned slot,
-                              struct pw_cpu_profile *ret_profile)
+static struct asked take(struct pw_cpu_sampler *sampler, unsigned slot,
+                         struct pw_cpu_profile *ret_profile)
 {
     struct pw_err err = PW_ERR_INIT;
-    struct pw_symbols symbols = {.user = 0};
+    struct asked asked = {.user = 0};
+    const struct pw_symbolizer symbolizer = {
+        .context = &asked, .user = name_user, .kernel = name_kernel};
     pw_cpu_profile_init(ret_profile, 0);
-    if (pw_cpu_sampler_take(sampler, slot, &symbols, ret_profile, &err) != 0) {
+    if (pw_cpu_sampler_take(sampler, slot, &symbolizer, ret_profile, &err) != 0) {
         fail_msg("%s", err.message);
     }
-    return symbols;
+    return asked;
 }
 
 #define SAMPLER_OR_SKIP(name, hz, slots)                         \
@@ -363,7 +366,7 @@ static void two_functions(void **state)
     pw_cpu_sampler_unwatch(sampler, 0);
 
     struct pw_cpu_profile profile;
-    struct pw_symbols symbols = take(sampler, 0, &profile);
+    struct asked asked = take(sampler, 0, &profile);
     double long_ns = (double)self_ns(&profile, "spin_long"),
            short_ns = (double)self_ns(&profile, "spin_short"),
            worked_ns = (double)(warden.report->long_ns + warden.report->short_ns);
@@ -381,7 +384,7 @@ static void two_functions(void **state)
     assert_true(profile.first_at_ns >= began_ns && profile.last_at_ns <= pw_clock_now_ns());
     assert_true(profile.last_at_ns - profile.first_at_ns >= 1000 * PW_NS_PER_MS);
     /* A stack is symbolized once. */
-    assert_true(symbols.user < profile.samples / 2);
+    assert_true(asked.user < profile.samples / 2);
     if (HAS_FRAME_POINTERS) {
         uint64_t called = 0;
         for (size_t i = 0; i < profile.stack_count; i++) {
@@ -410,7 +413,7 @@ static void short_programs(void **state)
     drain_to_end(sampler, &warden);
     pw_cpu_sampler_unwatch(sampler, 0);
     struct pw_cpu_profile profile;
-    struct pw_symbols symbols = take(sampler, 0, &profile);
+    struct asked asked = take(sampler, 0, &profile);
     uint64_t loader = samples_in(&profile, "true", "ld-"),
              libc = samples_in(&profile, "true", "libc");
     print_message("%d programs: %lu samples, %lu in the loader, %lu in the C library, %zu stacks\n",
@@ -418,9 +421,9 @@ static void short_programs(void **state)
     assert_true(loader >= PROGRAMS / 2);
     assert_true(samples_in(&profile, "true", "test_cpu_sampler") == 0);
     assert_int_equal(profile.lost, 0);
-    print_message("%lu of %lu places have a build id\n", symbols.with_build_id, symbols.user);
+    print_message("%lu of %lu places have a build id\n", asked.with_build_id, asked.user);
     if (pw_cpu_sampler_has_kernel(sampler)) {
-        assert_true(symbols.kernel > 0);
+        assert_true(asked.kernel > 0);
     }
     pw_cpu_profile_done(&profile);
     end_warden(&warden);

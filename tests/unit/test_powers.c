@@ -14,30 +14,36 @@
 
 static const char *const names[] = {"btf",
                                     "bpf_tracepoints",
+                                    "bpf_tp_btf",
                                     "bpf_ring_buffer",
+                                    "lockdown",
+                                    "memlock",
                                     "perf_events",
                                     "perf_events_kernel",
+                                    "perf_events_machine",
                                     "perf_cycles",
                                     "perf_event_paranoid",
                                     "kptr_restrict",
-                                    "lockdown",
                                     "cgroup_v2",
+                                    "cgroup_leaves",
                                     "cgroup_controllers",
                                     "cgroup_v1_memory",
-                                    "kvm",
                                     "smaps_rollup",
                                     "ptrace_scope",
+                                    "realtime_priority",
+                                    "clocksource",
                                     "cpu_governor",
+                                    "load",
+                                    "steal_time",
                                     "noise",
-                                    "memlock",
-                                    "transparent_hugepage"};
-static const char *const asked_of_the_kernel[] = {"bpf_tracepoints",
-                                                  "bpf_ring_buffer",
-                                                  "perf_events",
-                                                  "perf_events_kernel",
-                                                  "perf_cycles",
-                                                  "kvm",
-                                                  "noise"};
+                                    "wakeup_jitter",
+                                    "transparent_hugepage",
+                                    "swap"};
+static const char *const asked_of_the_kernel[] = {
+    "bpf_tracepoints",     "bpf_tp_btf",  "bpf_ring_buffer",   "perf_events", "perf_events_kernel",
+    "perf_events_machine", "perf_cycles", "realtime_priority", "noise",       "wakeup_jitter"};
+
+static const char clocksource[] = "sys/devices/system/clocksource/clocksource0/current_clocksource";
 
 static int set_up(void **state)
 {
@@ -73,6 +79,8 @@ static void assert_whole(const struct pw_powers *powers)
     for (size_t i = 0; i < powers->count; i++) {
         const struct pw_power *power = &powers->items[i];
         assert_string_equal(power->name, names[i]);
+        assert_string_equal(pw_power_name(i), names[i]);
+        assert_non_null(power->area);
         assert_true(power->state >= PW_POWER_OK && power->state <= PW_POWER_ABSENT);
         assert_true(power->found[0] != '\0' && strlen(power->found) < sizeof power->found);
         assert_non_null(power->adds);
@@ -81,6 +89,7 @@ static void assert_whole(const struct pw_powers *powers)
         else
             assert_non_null(power->remedy);
     }
+    assert_null(pw_power_name(powers->count));
 }
 
 static struct pw_powers probe(const struct fake_root *fake)
@@ -141,7 +150,12 @@ static void test_nothing_there(void **state)
     assert_power(&powers, "kptr_restrict", "absent", "");
     assert_power(&powers, "lockdown", "ok", "not in use");
     assert_power(&powers, "cgroup_v2", "absent", "");
+    assert_power(&powers, "cgroup_leaves", "absent", "");
     assert_power(&powers, "cgroup_controllers", "absent", "cpu io memory pids");
+    assert_power(&powers, "clocksource", "absent", "not known");
+    assert_power(&powers, "load", "absent", "not known");
+    assert_power(&powers, "steal_time", "absent", "not known");
+    assert_power(&powers, "swap", "absent", "not known");
     assert_power(&powers, "cgroup_v1_memory", "absent", "");
     assert_power(&powers, "smaps_rollup", "absent", "No such file");
     assert_power(&powers, "ptrace_scope", "ok", "not restricted");
@@ -181,12 +195,23 @@ static void test_all_allowed(void **state)
     fake_text(fake, "sys/kernel/security/lockdown", "[none] integrity confidentiality\n");
     fake_text(fake, "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "performance\n");
     fake_text(fake, "sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
+    fake_text(fake, clocksource, "tsc\n");
+    fake_text(fake, "proc/loadavg", "0.50 0.33 0.99 4/103 30039\n");
+    fake_text(fake, "proc/stat",
+              "cpu  500 0 300 190 0 0 5 5 2 0\ncpu0 1 0 0 0 0 0 0 0 0 0\ncpu1 1 0 0 0 0 0 0 0 0 0\n"
+              "ctxt 5\n");
+    fake_text(fake, "proc/meminfo", "SwapTotal:  1024 kB\nSwapFree:   1024 kB\n");
     struct pw_powers powers = probe(fake);
     assert_power(&powers, "btf", "ok", "version 1");
     assert_power(&powers, "perf_event_paranoid", "ok", "-1");
     assert_power(&powers, "kptr_restrict", "ok", "shown (kptr_restrict 0)");
     assert_power(&powers, "lockdown", "ok", "none");
-    assert_power(&powers, "cgroup_v2", "ok", "divided");
+    assert_power(&powers, "cgroup_v2", "ok", "is in `/`");
+    assert_power(&powers, "cgroup_leaves", "ok", "divided");
+    assert_power(&powers, "clocksource", "ok", "tsc");
+    assert_power(&powers, "load", "ok", "0.50 in the last minute, on 2 CPUs");
+    assert_power(&powers, "steal_time", "ok", "0.50 %");
+    assert_power(&powers, "swap", "ok", "0 of 1 MiB");
     assert_power(&powers, "cgroup_controllers", "ok", "cpu, io, memory, pids");
     assert_power(&powers, "cgroup_v1_memory", "ok", "not needed");
     assert_power(&powers, "smaps_rollup", "ok", "Pss 1024 KiB");
@@ -213,6 +238,10 @@ static void test_restricted(void **state)
     fake_text(fake, "sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
     fake_text(fake, "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "powersave\n");
     fake_text(fake, "sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never\n");
+    fake_text(fake, clocksource, "hpet\n");
+    fake_text(fake, "proc/loadavg", "0.51 0.33 0.99 4/103 30039\n");
+    fake_text(fake, "proc/stat", "cpu  500 0 300 175 0 0 5 20 2 0\ncpu0 1 0 0 0 0 0 0 0 0 0\n");
+    fake_text(fake, "proc/meminfo", "SwapTotal:  4096 kB\nSwapFree:   1024 kB\n");
     struct pw_powers powers = probe(fake);
     assert_power(&powers, "btf", "absent", "version 2");
     assert_power(&powers, "perf_event_paranoid", "limited", "2");
@@ -224,6 +253,10 @@ static void test_restricted(void **state)
     assert_power(&powers, "cpu_governor", "limited", "powersave");
     assert_power(&powers, "memlock", "limited", "64 KiB");
     assert_power(&powers, "transparent_hugepage", "limited", "always");
+    assert_power(&powers, "clocksource", "limited", "hpet");
+    assert_power(&powers, "load", "limited", "0.51 in the last minute, on 1 CPU");
+    assert_power(&powers, "steal_time", "limited", "2.00 %");
+    assert_power(&powers, "swap", "limited", "3 of 4 MiB");
 
     fake_text(fake, "proc/sys/kernel/perf_event_paranoid", "3\n");
     fake_text(fake, "proc/sys/kernel/yama/ptrace_scope", "3\n");
@@ -278,6 +311,13 @@ static void test_this_machine(void **state)
     assert_memory_equal(noise, gap, strlen(gap));
     double gap_us = strtod(noise + strlen(gap), NULL);
     assert_true(gap_us > 0 && gap_us < 60e6);
+    static const char jitter[] = "31 wake-ups late by ";
+    const char *wakeups = find(&powers, "wakeup_jitter")->found;
+    assert_memory_equal(wakeups, jitter, strlen(jitter));
+    assert_true(strtod(wakeups + strlen(jitter), NULL) > 0);
+    /* The typed program is the untyped one by another way. */
+    if (find(&powers, "btf")->state == PW_POWER_OK)
+        assert_null(strstr(find(&powers, "bpf_tp_btf")->found, "lack"));
     /* Who may have the kernel's part may have the user's. */
     if (find(&powers, "perf_events_kernel")->state == PW_POWER_OK)
         assert_int_equal(find(&powers, "perf_events")->state, PW_POWER_OK);
@@ -290,9 +330,35 @@ static void test_this_machine(void **state)
     close(before);
     close(after);
     for (size_t i = 0; i < powers.count; i++) {
-        if (strcmp(powers.items[i].name, "noise") != 0)
+        /* These are of the moment. */
+        const char *name = powers.items[i].name;
+        if (strcmp(name, "noise") != 0 && strcmp(name, "wakeup_jitter") != 0 &&
+            strcmp(name, "load") != 0)
             assert_int_equal(powers.items[i].state, again.items[i].state);
     }
+}
+
+/* Texts that the kernel would not write: nothing is made of them. */
+static void test_nonsense(void **state)
+{
+    const struct fake_root *fake = *state;
+
+    fake_text(fake, "proc/stat", "cpu  500 0 300\ncpu0 1\n");
+    fake_text(fake, "proc/loadavg", "much\n");
+    fake_text(fake, "proc/meminfo", "SwapTotal:  4096 kB\n");
+    fake_text(fake, clocksource, "\n");
+    fake_text(fake, "proc/self/limits", "Max locked memory\n");
+    fake_text(fake, "proc/self/cgroup", "::::\n4:memory\n\n");
+    fake_text(fake, "sys/kernel/btf/vmlinux", "x");
+    fake_text(fake, "sys/kernel/security/lockdown", "[");
+    fake_text(fake, "sys/kernel/mm/transparent_hugepage/enabled", "always");
+    struct pw_powers powers = probe(fake);
+    assert_power(&powers, "steal_time", "absent", "not known");
+    assert_power(&powers, "load", "absent", "not known");
+    assert_power(&powers, "swap", "absent", "not known");
+    assert_power(&powers, "cgroup_v1_memory", "absent", "");
+    assert_power(&powers, "btf", "absent", "types");
+    assert_power(&powers, "transparent_hugepage", "absent", "");
 }
 
 static void test_state_names(void **state)
@@ -312,6 +378,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_all_allowed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_restricted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_version_1, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_nonsense, set_up, tear_down),
         cmocka_unit_test(test_this_machine),
         cmocka_unit_test(test_state_names),
     };

@@ -84,7 +84,7 @@ static void add_option(struct pw_str *out, const struct pw_option *option)
         pw_str_addf(out, "  --%s", option->name);
     }
     if (option->argument) {
-        bool optional = option->type == PW_OPTION_CODES;
+        bool optional = pw_option_may_be_bare(option);
         pw_str_addf(out, optional ? "[=%s]" : " %s", option->argument);
     }
     pw_str_add_char(out, '\n');
@@ -190,7 +190,7 @@ static void add_roff_option(struct pw_str *out, const struct pw_option *option)
     }
     pw_str_add(out, "\\fR");
     if (option->argument) {
-        bool optional = option->type == PW_OPTION_CODES;
+        bool optional = pw_option_may_be_bare(option);
         pw_str_addf(out, optional ? "[=\\fI%s\\fR]" : " \\fI%s\\fR", option->argument);
     }
     pw_str_add_char(out, '\n');

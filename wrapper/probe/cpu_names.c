@@ -22,7 +22,7 @@ struct named {
 struct naming {
     const struct pw_perf_stacks *stacks;
     const struct pw_perf_maps *maps;
-    struct pw_symbols *symbols;
+    const struct pw_symbolizer *symbolizer;
     struct pw_cpu_profile *profile;
     struct named *named;
 };
@@ -89,7 +89,7 @@ static bool is_c_library(const char *path)
 
 static void unnamed(const struct pw_perf_object *object, uint64_t offset, char *ret_name)
 {
-    if (object->is_file) {
+    if (object->is_file && object->path[0] == '/') {
         snprintf(ret_name, NAME_BYTES, "[%s+0x%" PRIx64 "]", base_of(object->path), offset);
     } else if (object->path[0] == '\0') {
         snprintf(ret_name, NAME_BYTES, "[anonymous memory]");
@@ -113,7 +113,7 @@ static int name_user(const struct naming *naming, const struct pw_perf_frame *fr
     };
     memcpy(place.build_id, object->build_id, sizeof place.build_id);
     enum pw_frame_kind kind = PW_FRAME_USER;
-    const char *name = pw_symbols_user(naming->symbols, &place, &kind);
+    const char *name = naming->symbolizer->user(naming->symbolizer->context, &place, &kind);
     char buffer[NAME_BYTES];
     named->is_certain = name != NULL;
     named->can_be_outermost = name ? is_start(name) : is_c_library(object->path);
@@ -132,7 +132,7 @@ static int name_frame(const struct naming *naming, const struct pw_perf_frame *f
                       struct named *named, struct pw_err *err)
 {
     if (frame->object == PW_PERF_OBJECT_KERNEL) {
-        const char *name = pw_symbols_kernel(naming->symbols, frame->address);
+        const char *name = naming->symbolizer->kernel(naming->symbolizer->context, frame->address);
         return pw_cpu_profile_frame(naming->profile, name ? name : "[kernel]", "[kernel]",
                                     PW_FRAME_KERNEL, &named->frame, err);
     }
@@ -194,14 +194,18 @@ static int add_beyond(const struct naming *naming, struct pw_err *err)
 }
 
 int pw_cpu_names_add(const struct pw_perf_stacks *stacks, const struct pw_perf_maps *maps,
-                     struct pw_symbols *symbols, struct pw_cpu_profile *profile, struct pw_err *err)
+                     const struct pw_symbolizer *symbolizer, struct pw_cpu_profile *profile,
+                     struct pw_err *err)
 {
     PW_FREE_AUTO struct named *named = calloc(stacks->frame_count + 1, sizeof *named);
     if (!named) {
         return pw_err_memory(err);
     }
-    struct naming naming = {
-        .stacks = stacks, .maps = maps, .symbols = symbols, .profile = profile, .named = named};
+    struct naming naming = {.stacks = stacks,
+                            .maps = maps,
+                            .symbolizer = symbolizer,
+                            .profile = profile,
+                            .named = named};
     for (size_t i = 0; i < stacks->stack_count; i++) {
         if (add_stack(&naming, &stacks->stacks[i], err) != 0) {
             return -1;

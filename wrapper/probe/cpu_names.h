@@ -6,10 +6,11 @@
 #include "core/err.h"
 #include "wrapper/probe/perf_maps.h"
 #include "wrapper/probe/perf_stacks.h"
+#include "wrapper/probe/symbolizer.h"
 
 /* Adds all stacks to the profile; broken ones as cpu_sampler.h defines them. */
 int pw_cpu_names_add(const struct pw_perf_stacks *stacks, const struct pw_perf_maps *maps,
-                     struct pw_symbols *symbols, struct pw_cpu_profile *profile,
+                     const struct pw_symbolizer *symbolizer, struct pw_cpu_profile *profile,
                      struct pw_err *err);
 
 #endif

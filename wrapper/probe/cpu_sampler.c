@@ -1,8 +1,6 @@
 #include "wrapper/probe/cpu_sampler.h"
 
 #include <errno.h>
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -15,14 +13,15 @@
 #include "wrapper/probe/perf_maps.h"
 #include "wrapper/probe/perf_ring.h"
 #include "wrapper/probe/perf_stacks.h"
+#include "wrapper/probe/perf_way.h"
 
 /* A record has its time a little before it can be read: what is younger than this waits for the
  * next time, so that no older one of another CPU comes after it. */
-enum { SETTLE_NS = 2000000, PATH_BYTES = 256, NUMBER_BYTES = 64, HZ_MAX = 10000 };
+enum { SETTLE_NS = 2000000 };
 
 struct slot {
     bool is_watched;
-    uint64_t since_ns; /* it is watched */
+    uint64_t since_ns, until_ns; /* it is watched, and samples are kept */
     pid_t warden_pid;
     int *fds; /* of each ring's CPU */
     struct pw_perf_maps *maps;
@@ -39,116 +38,18 @@ struct owner {
 
 struct pw_cpu_sampler {
     char *proc_root;
-    struct perf_event_attr attr;
-    unsigned slot_count, most_addresses;
+    struct pw_perf_way way;
+    int64_t watch_ns;
+    unsigned slot_count;
     struct slot *slots;
     struct pw_perf_ring *rings;
     size_t ring_count;
     struct owner *owners; /* by id */
     size_t owner_count;
     int epoll_fd;
-    bool is_whole;  /* one event a CPU for all that run there, told apart by pid */
     int *whole_fds; /* of each ring's CPU */
     unsigned watched_count;
 };
-
-/* What this kernel can */
-
-static bool read_sysctl(const char *proc_root, const char *name, double *ret_value)
-{
-    char path[PATH_BYTES];
-    PW_FREE_AUTO char *text = NULL;
-    snprintf(path, sizeof path, "%s/sys/kernel/%s", proc_root, name);
-    if (pw_file_read(path, NUMBER_BYTES, &text, NULL, NULL) != 0) {
-        return false;
-    }
-    *ret_value = strtod(text, NULL);
-    return true;
-}
-
-static int refused(int sys, struct pw_err *err)
-{
-    pw_err_system(err, sys, "perf_event_open of the software CPU clock");
-    switch (sys) {
-    case EACCES:
-    case EPERM:
-        return pw_err_remedy(err, "set sysctl kernel.perf_event_paranoid to 2 or less, or give "
-                                  "perfwrap CAP_PERFMON (in a container, its seccomp filter may "
-                                  "refuse it too)");
-    case ENOSYS:
-    case ENOENT: return pw_err_remedy(err, "a kernel with CONFIG_PERF_EVENTS is needed");
-    case EMFILE: return pw_err_remedy(err, "one file a CPU and worker is needed: raise ulimit -n");
-    default: return -1;
-    }
-}
-
-/* Leaves out of `attr` what this kernel does not know or not allow. */
-static int find_powers(struct perf_event_attr *attr, bool is_whole, struct pw_err *err)
-{
-    struct perf_event_attr probe = *attr;
-    probe.disabled = 1;
-    for (;;) {
-        int fd = is_whole ? pw_perf_open(&probe, -1, 0) : pw_perf_open(&probe, getpid(), -1);
-        int sys = errno;
-        if (fd >= 0) {
-            close(fd);
-            break;
-        }
-        if (sys == EINVAL && probe.read_format) {
-            probe.read_format = 0; /* before Linux 6.0 */
-        } else if (sys == EINVAL && probe.build_id) {
-            probe.build_id = 0; /* before 5.12 */
-        } else if ((sys == EACCES || sys == EPERM) && !probe.exclude_kernel && !is_whole) {
-            probe.exclude_kernel = 1;
-        } else {
-            return refused(sys, err);
-        }
-    }
-    probe.disabled = 0;
-    *attr = probe;
-    return 0;
-}
-
-static int make_attr(struct pw_cpu_sampler *sampler, double hz, bool is_whole, struct pw_err *err)
-{
-    double most = 0;
-    if (!(hz >= 1 && hz <= HZ_MAX)) {
-        return pw_err_set(err, PW_ERR_USAGE, "%g samples a second: it must be 1 to %d", hz, HZ_MAX);
-    }
-    if (read_sysctl(sampler->proc_root, "perf_event_max_sample_rate", &most) && hz > most) {
-        pw_err_set(err, PW_ERR_SYSTEM, "%g samples a second: this kernel allows %g", hz, most);
-        return pw_err_remedy(err, "raise sysctl kernel.perf_event_max_sample_rate");
-    }
-    sampler->most_addresses = PW_LIMIT_SAMPLED_DEPTH;
-    if (read_sysctl(sampler->proc_root, "perf_event_max_stack", &most) && most >= 1 &&
-        most < PW_LIMIT_SAMPLED_DEPTH) {
-        sampler->most_addresses = (unsigned)most;
-    }
-    struct perf_event_attr attr = pw_perf_attr();
-    attr.config = PERF_COUNT_SW_CPU_CLOCK;
-    attr.sample_period = (uint64_t)llround((double)PW_NS_PER_SEC / hz);
-    attr.sample_max_stack = (uint16_t)sampler->most_addresses;
-    attr.read_format = PERF_FORMAT_LOST;
-    attr.inherit = 1;
-    attr.mmap = 1;
-    attr.mmap2 = 1;
-    attr.build_id = 1;
-    attr.comm = 1;
-    attr.comm_exec = 1;
-    attr.task = 1;
-    struct perf_event_attr whole = attr;
-    whole.inherit = 0;
-    whole.exclude_idle = 1;
-    sampler->is_whole = is_whole && find_powers(&whole, true, NULL) == 0;
-    if (sampler->is_whole) {
-        whole.disabled = 1;
-        attr = whole;
-    } else if (find_powers(&attr, false, err) != 0) {
-        return -1;
-    }
-    sampler->attr = attr;
-    return 0;
-}
 
 /* Life */
 
@@ -196,10 +97,10 @@ static int open_whole(struct pw_cpu_sampler *sampler, struct pw_err *err)
     for (size_t i = 0; i < sampler->ring_count; i++) {
         sampler->whole_fds[i] = -1;
     }
-    for (size_t i = 0; sampler->is_whole && i < sampler->ring_count; i++) {
-        int fd = pw_perf_open(&sampler->attr, -1, sampler->rings[i].cpu);
+    for (size_t i = 0; sampler->way.is_whole && i < sampler->ring_count; i++) {
+        int fd = pw_perf_open(&sampler->way.attr, -1, sampler->rings[i].cpu);
         if (fd < 0) {
-            return refused(errno, err);
+            return pw_perf_refused(err, errno, "the software CPU clock");
         }
         sampler->whole_fds[i] = fd;
         if (ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, sampler->rings[i].fd) != 0) {
@@ -248,7 +149,9 @@ int pw_cpu_sampler_new(const struct pw_cpu_sampler_options *options,
     }
     sampler->epoll_fd = -1;
     sampler->proc_root = strdup(options->proc_root);
-    int failed = sampler->proc_root ? make_attr(sampler, options->hz, options->whole_machine, err)
+    sampler->watch_ns = options->watch_ns;
+    int failed = sampler->proc_root ? pw_perf_way_find(sampler->proc_root, options->hz,
+                                                       options->whole_machine, &sampler->way, err)
                                     : pw_err_memory(err);
     if (failed != 0 || open_rings(sampler, err) != 0 || open_whole(sampler, err) != 0 ||
         make_slots(sampler, options->slots, err) != 0) {
@@ -282,7 +185,7 @@ void pw_cpu_sampler_free(struct pw_cpu_sampler *sampler)
     }
     for (unsigned i = 0; sampler->slots && i < sampler->slot_count; i++) {
         struct slot *slot = &sampler->slots[i];
-        if (slot->is_watched && !sampler->is_whole) {
+        if (slot->is_watched && !sampler->way.is_whole) {
             close_events(slot, sampler->ring_count);
         }
         empty_slot(slot);
@@ -311,12 +214,17 @@ const char *pw_cpu_sampler_event(const struct pw_cpu_sampler *sampler)
 
 bool pw_cpu_sampler_is_whole(const struct pw_cpu_sampler *sampler)
 {
-    return sampler->is_whole;
+    return sampler->way.is_whole;
+}
+
+const struct pw_err *pw_cpu_sampler_why_not_whole(const struct pw_cpu_sampler *sampler)
+{
+    return &sampler->way.why_not_whole;
 }
 
 bool pw_cpu_sampler_has_kernel(const struct pw_cpu_sampler *sampler)
 {
-    return !sampler->attr.exclude_kernel;
+    return !sampler->way.attr.exclude_kernel;
 }
 
 int pw_cpu_sampler_fd(const struct pw_cpu_sampler *sampler)
@@ -367,7 +275,7 @@ static struct slot *owner_of(const struct pw_cpu_sampler *sampler, uint64_t id)
 static bool open_event(struct pw_cpu_sampler *sampler, unsigned slot, pid_t pid, size_t at)
 {
     const struct pw_perf_ring *ring = &sampler->rings[at];
-    PW_FD_AUTO fd = pw_perf_open(&sampler->attr, pid, ring->cpu);
+    PW_FD_AUTO fd = pw_perf_open(&sampler->way.attr, pid, ring->cpu);
     sampler->slots[slot].fds[at] = -1;
     if (fd < 0) {
         return errno == ENODEV;
@@ -406,7 +314,7 @@ static struct counts sum_counts(const struct pw_cpu_sampler *sampler, const int 
 
 static void end_events(struct pw_cpu_sampler *sampler, unsigned slot_number)
 {
-    if (!sampler->is_whole) {
+    if (!sampler->way.is_whole) {
         close_events(&sampler->slots[slot_number], sampler->ring_count);
         drop_owners(sampler, slot_number);
     } else if (--sampler->watched_count == 0) {
@@ -434,19 +342,21 @@ int pw_cpu_sampler_watch(struct pw_cpu_sampler *sampler, unsigned slot_number, p
         slot->fds[i] = -1;
     }
     slot->since_ns = (uint64_t)pw_clock_now_ns();
-    if (sampler->is_whole) {
+    slot->until_ns =
+        sampler->watch_ns > 0 ? slot->since_ns + (uint64_t)sampler->watch_ns : UINT64_MAX;
+    if (sampler->way.is_whole) {
         if (sampler->watched_count == 0) {
             switch_whole(sampler, true);
         }
         sampler->watched_count++;
         slot->lost_before = sum_counts(sampler, sampler->whole_fds).lost;
     }
-    for (size_t i = 0; !sampler->is_whole && i < sampler->ring_count; i++) {
+    for (size_t i = 0; !sampler->way.is_whole && i < sampler->ring_count; i++) {
         if (!open_event(sampler, slot_number, warden_pid, i)) {
             int sys = errno;
             close_events(slot, i);
             drop_owners(sampler, slot_number);
-            return refused(sys, err);
+            return pw_perf_refused(err, sys, "the software CPU clock");
         }
     }
     /* Behind the events, so that nothing falls between both. */
@@ -463,9 +373,9 @@ static void read_counts(const struct pw_cpu_sampler *sampler, struct slot *slot)
     if (!slot->is_watched) {
         return;
     }
-    struct counts sum = sum_counts(sampler, sampler->is_whole ? sampler->whole_fds : slot->fds);
-    slot->counted_ns = sampler->is_whole ? 0 : (int64_t)sum.counted_ns;
-    if (sampler->attr.read_format) {
+    struct counts sum = sum_counts(sampler, sampler->way.is_whole ? sampler->whole_fds : slot->fds);
+    slot->counted_ns = sampler->way.is_whole ? 0 : (int64_t)sum.counted_ns;
+    if (sampler->way.attr.read_format) {
         slot->lost = sum.lost - slot->lost_before;
     }
 }
@@ -518,23 +428,23 @@ static void lose(const struct pw_cpu_sampler *sampler, uint64_t count)
 static void take_record(const struct pw_cpu_sampler *sampler,
                         const struct perf_event_header *record, const struct pw_perf_tail *tail)
 {
-    if (sampler->is_whole && record->type == PERF_RECORD_LOST) {
+    if (sampler->way.is_whole && record->type == PERF_RECORD_LOST) {
         lose(sampler,
-             sampler->attr.read_format ? 0 : ((const uint64_t *)(const void *)(record + 1))[1]);
+             sampler->way.attr.read_format ? 0 : ((const uint64_t *)(const void *)(record + 1))[1]);
         return;
     }
     struct slot *slot =
-        sampler->is_whole ? knower_of(sampler, record, tail) : owner_of(sampler, tail->id);
+        sampler->way.is_whole ? knower_of(sampler, record, tail) : owner_of(sampler, tail->id);
     if (!slot || !slot->maps) {
         return; /* the slot has ended, and this came too late for it */
     }
     if (record->type == PERF_RECORD_SAMPLE) {
-        if ((pid_t)tail->pid != slot->warden_pid) {
-            pw_perf_stacks_add(&slot->stacks, slot->maps, sampler->most_addresses, record);
+        if ((pid_t)tail->pid != slot->warden_pid && tail->time_ns <= slot->until_ns) {
+            pw_perf_stacks_add(&slot->stacks, slot->maps, sampler->way.most_addresses, record);
         }
     } else if (record->type == PERF_RECORD_LOST) {
         const uint64_t *body = (const void *)(record + 1); /* id, count */
-        slot->lost += sampler->attr.read_format ? 0 : body[1];
+        slot->lost += sampler->way.attr.read_format ? 0 : body[1];
     } else {
         pw_perf_maps_record(slot->maps, record);
     }
@@ -590,7 +500,7 @@ void pw_cpu_sampler_unwatch(struct pw_cpu_sampler *sampler, unsigned slot_number
 }
 
 int pw_cpu_sampler_take(struct pw_cpu_sampler *sampler, unsigned slot_number,
-                        struct pw_symbols *symbols, struct pw_cpu_profile *profile,
+                        const struct pw_symbolizer *symbolizer, struct pw_cpu_profile *profile,
                         struct pw_err *err)
 {
     if (slot_number >= sampler->slot_count) {
@@ -612,7 +522,7 @@ int pw_cpu_sampler_take(struct pw_cpu_sampler *sampler, unsigned slot_number,
             profile->last_at_ns = stacks->last_at_ns;
         }
     }
-    int failed = pw_cpu_names_add(stacks, slot->maps, symbols, profile, err);
+    int failed = pw_cpu_names_add(stacks, slot->maps, symbolizer, profile, err);
     pw_perf_stacks_done(&slot->stacks);
     if (!slot->is_watched) {
         empty_slot(slot);

@@ -47,12 +47,14 @@
 #include <sys/types.h>
 #include "core/cpu_profile.h"
 #include "core/err.h"
+#include "wrapper/probe/symbolizer.h"
 
 struct pw_cpu_sampler;
 
 struct pw_cpu_sampler_options {
     double hz;             /* 1 to 10000, at most kernel.perf_event_max_sample_rate */
     bool whole_machine;    /* if it is allowed, see above */
+    int64_t watch_ns;      /* samples later than that after the watch began are left out; 0: none */
     unsigned slots;        /* workers at once */
     const char *proc_root; /* "/proc" */
 };
@@ -65,6 +67,8 @@ void pw_cpu_sampler_free(struct pw_cpu_sampler *sampler); /* NULL is fine */
 /* "cpu-clock"; whether the whole machine is sampled; whether kernel stacks are seen. Constant. */
 const char *pw_cpu_sampler_event(const struct pw_cpu_sampler *sampler);
 bool pw_cpu_sampler_is_whole(const struct pw_cpu_sampler *sampler);
+/* Not set unless that was wanted and is refused. */
+const struct pw_err *pw_cpu_sampler_why_not_whole(const struct pw_cpu_sampler *sampler);
 bool pw_cpu_sampler_has_kernel(const struct pw_cpu_sampler *sampler);
 
 /* From now on all that `warden_pid` starts is sampled for `slot`, which must not be watched; what
@@ -83,9 +87,9 @@ void pw_cpu_sampler_drain(struct pw_cpu_sampler *sampler);
 int64_t pw_cpu_sampler_counted_ns(struct pw_cpu_sampler *sampler, unsigned slot);
 /* The slot's samples since pw_cpu_sampler_watch(), symbolized, added to an initialised profile,
  * with what was lost (samples and other records) and when the first and last one was; the slot is
- * empty then, also on failure. `symbols`: shared by all, see symbols.h. */
-struct pw_symbols;
-int pw_cpu_sampler_take(struct pw_cpu_sampler *sampler, unsigned slot, struct pw_symbols *symbols,
-                        struct pw_cpu_profile *profile, struct pw_err *err);
+ * empty then, also on failure. */
+int pw_cpu_sampler_take(struct pw_cpu_sampler *sampler, unsigned slot,
+                        const struct pw_symbolizer *symbolizer, struct pw_cpu_profile *profile,
+                        struct pw_err *err);
 
 #endif

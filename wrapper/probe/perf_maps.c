@@ -278,9 +278,15 @@ static bool is_memory(const char *path)
     return false;
 }
 
+/* An image that the kernel maps without a file: what it tells as its offset there is none. */
+static bool is_vdso(const char *path)
+{
+    return strcmp(path, "[vdso]") == 0;
+}
+
 static uint32_t get_object(struct pw_perf_maps *maps, struct pw_perf_object *object)
 {
-    object->is_file = object->path[0] == '/' && !is_memory(object->path);
+    object->is_file = (object->path[0] == '/' && !is_memory(object->path)) || is_vdso(object->path);
     /* The kernel's word for no name. */
     if (strcmp(object->path, "//anon") == 0) {
         object->path = "";
@@ -305,6 +311,9 @@ static void map_object(struct pw_perf_maps *maps, struct map map, struct pw_perf
         return;
     }
     map.object = get_object(maps, object);
+    if (is_vdso(object->path)) {
+        map.offset = 0;
+    }
     if (map.object == PW_PERF_INDEX_NONE || !add_map(space, map)) {
         maps->dropped++;
     }

@@ -18,7 +18,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include "core/err.h"
-#include "wrapper/probe/symbols/symbols.h"
+#include "wrapper/probe/symbolizer.h"
 
 enum {
     PW_PERF_OBJECT_NOWHERE = 0, /* no map is known there */
@@ -27,7 +27,7 @@ enum {
 };
 
 /* What is mapped. Anonymous memory is another object in each process: code that is made there can
- * only be told apart by pid and address. */
+ * only be told apart by pid and address. The kernel's [vdso] is as a file: the same for all. */
 struct pw_perf_object {
     const char *path; /* "": anonymous */
     bool is_file;

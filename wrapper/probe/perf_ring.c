@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#include "wrapper/probe/perf_way.h"
 
 /* Two MiB hold some seconds of deep stacks; 512 KiB is what kernel.perf_event_mlock_kb gives to
  * those without privileges. */
@@ -62,7 +63,7 @@ bool pw_perf_ring_open(struct pw_perf_ring *ring, int cpu, struct pw_err *err)
     *ring = (struct pw_perf_ring){.fd = pw_perf_open(&attr, getpid(), cpu), .cpu = cpu};
     if (ring->fd < 0) {
         if (errno != ENODEV) {
-            pw_err_system(err, errno, "perf_event_open of a buffer for CPU %d", cpu);
+            pw_perf_refused(err, errno, "a buffer for samples");
         }
         return false;
     }

@@ -13,6 +13,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/stats.h"
+#include "wrapper/run/accounts.h"
 #include "wrapper/run/held.h"
 #include "wrapper/run/iteration.h"
 #include "wrapper/run/mark_board.h"
@@ -55,6 +56,7 @@ static void session_free(struct pw_session *session)
 {
     struct pw_stage *stage = &session->stage;
     pw_reporting_close(&session->reporting, stage->run);
+    pw_accounts_close(stage->accounts);
     pw_sampler_free(stage->sampler);
     pw_supervisor_free(stage->supervisor);
     pw_held_free(stage->held);
@@ -101,6 +103,7 @@ static int session_init(struct pw_session *session, struct pw_err *err)
         pw_supervisor_new(stage->events, &stage->supervisor, err) ||
         pw_sampler_new(plan, &stage->sampler, err) ||
         pw_reporting_open(&session->reporting, plan, err) ||
+        pw_accounts_open(plan, stage->run, &stage->accounts, err) ||
         (plan->marks && pw_mark_board_new(plan->marks, plan->concurrency, &stage->board, err)) ||
         (plan->hold > 0 && pw_held_new(plan->hold, &stage->held, err)))
         return -1;
@@ -397,9 +400,9 @@ static void end_held(const struct pw_session *session)
 }
 
 /* The end of a session that was opened: why it stopped, and --cleanup. */
-static int finish(const struct pw_session *session, struct pw_err *err)
+static int finish(struct pw_session *session, struct pw_err *err)
 {
-    const struct pw_stage *stage = &session->stage;
+    struct pw_stage *stage = &session->stage;
     struct pw_run_record *run = stage->run;
     run->interrupted_by = pw_supervisor_interrupted_by(stage->supervisor);
     if (run->interrupted_by)
@@ -408,6 +411,8 @@ static int finish(const struct pw_session *session, struct pw_err *err)
     take_observer(session);
     warn_of_marks(session);
     end_held(session);
+    pw_accounts_close(stage->accounts);
+    stage->accounts = NULL;
     if (pw_supervisor_is_forced(stage->supervisor))
         return 0;
     pw_supervisor_forgive(stage->supervisor);

@@ -31,6 +31,7 @@ enum { CROWD_PER_CPU = 4 };
 enum source { SOURCE_CONTROL, SOURCE_OUT, SOURCE_ERR, SOURCE_TOLD, SOURCE_COUNT };
 #define TAG_SIGNAL UINT64_MAX
 #define TAG_MARK (UINT64_MAX - 1)
+#define TAG_ACCOUNTS (UINT64_MAX - 2)
 
 struct pw_supervisor {
     const struct pw_session_events *events;
@@ -45,9 +46,11 @@ struct batch {
     struct pw_supervisor *supervisor;
     struct pw_worker *workers;
     size_t count;
-    struct pw_sampler *sampler;
+    struct pw_sampler *sampler;   /* NULL: none */
+    struct pw_accounts *accounts; /* likewise */
     struct pw_worker_record *records;
     struct pw_mark_board *board; /* NULL: no marks */
+    int64_t drained_ns;          /* when the accounts were drained */
     bool all_ready;
     int64_t next_start_ns; /* not before, in a crowd */
     size_t ended, failed;
@@ -217,6 +220,8 @@ static int state_changed(struct batch *batch, size_t index, enum pw_worker_state
     struct pw_worker *worker = &batch->workers[index];
     if (worker->state == before)
         return 0;
+    if (worker->state == PW_WORKER_READY)
+        pw_accounts_watch(batch->accounts, (unsigned)index, worker->warden_pid);
     if (worker->state == PW_WORKER_RUNNING && worker->watch)
         pw_mark_board_begin(worker->watch, worker->started.started.spawned_at_ns);
     if (before == PW_WORKER_RUNNING)
@@ -232,6 +237,7 @@ static int state_changed(struct batch *batch, size_t index, enum pw_worker_state
                         pw_worker_cpu_ns(worker), batch->records[index].values);
     }
     if (worker->state == PW_WORKER_ENDED) {
+        pw_accounts_end(batch->accounts, (unsigned)index);
         batch->ended++;
         batch->failed += worker->failed_start;
     }
@@ -316,6 +322,10 @@ static int handle_events(struct batch *batch, const struct epoll_event *events, 
             take_marks(batch);
             continue;
         }
+        if (tag == TAG_ACCOUNTS) {
+            batch->drained_ns = 0;
+            continue;
+        }
         size_t index = tag / SOURCE_COUNT;
         struct pw_worker *worker = &batch->workers[index];
         enum source source = (enum source)(tag % SOURCE_COUNT);
@@ -337,6 +347,16 @@ static void tick(const struct batch *batch)
     batch->supervisor->events->tick(batch->supervisor->events->context, running);
 }
 
+/* What the kernel tells of the workers, when a buffer fills or some time has passed. */
+static void drain_accounts(struct batch *batch)
+{
+    int64_t now_ns = pw_clock_now_ns();
+    if (!batch->accounts || now_ns - batch->drained_ns < pw_ms_to_ns(PW_ACCOUNTS_DRAIN_MS))
+        return;
+    pw_accounts_drain(batch->accounts);
+    batch->drained_ns = now_ns;
+}
+
 static int loop(struct batch *batch, struct pw_err *err)
 {
     struct pw_supervisor *supervisor = batch->supervisor;
@@ -347,12 +367,13 @@ static int loop(struct batch *batch, struct pw_err *err)
         if (batch->ended == batch->count)
             break;
         struct epoll_event events[EVENTS_AT_ONCE];
-        int count =
-            epoll_wait(supervisor->epoll_fd, events, EVENTS_AT_ONCE, ticking ? TICK_MS : -1);
+        int timeout_ms = ticking || batch->accounts ? TICK_MS : -1;
+        int count = epoll_wait(supervisor->epoll_fd, events, EVENTS_AT_ONCE, timeout_ms);
         if (count < 0 && errno != EINTR)
             return pw_err_system(err, errno, "wait for workers");
         if (count > 0 && handle_events(batch, events, count, err))
             return -1;
+        drain_accounts(batch);
         hold_workers(batch);
         if (batch->failed > 0)
             return 0; /* no use in starting the others */
@@ -376,7 +397,24 @@ static int start_wardens(struct batch *batch, const struct pw_worker_spec *specs
             watch(supervisor, worker->told.fd, tag + SOURCE_TOLD, err))
             return -1;
     }
+    int fds[PW_ACCOUNTS_FDS];
+    pw_accounts_fds(batch->accounts, fds);
+    for (size_t i = 0; i < PW_ACCOUNTS_FDS; i++)
+        if (watch(supervisor, fds[i], TAG_ACCOUNTS, err))
+            return -1;
     return batch->board ? watch(supervisor, batch->board->wake_fd, TAG_MARK, err) : 0;
+}
+
+/* Of the descriptors that outlive the batch. */
+static void stop_watching(const struct batch *batch)
+{
+    int fds[PW_ACCOUNTS_FDS];
+    pw_accounts_fds(batch->accounts, fds);
+    for (size_t i = 0; i < PW_ACCOUNTS_FDS; i++)
+        if (fds[i] >= 0)
+            epoll_ctl(batch->supervisor->epoll_fd, EPOLL_CTL_DEL, fds[i], NULL);
+    if (batch->board)
+        epoll_ctl(batch->supervisor->epoll_fd, EPOLL_CTL_DEL, batch->board->wake_fd, NULL);
 }
 
 /* Adds a process and what it has started; returns how many there are then. */
@@ -426,14 +464,15 @@ static int first_failure(const struct batch *batch, const struct pw_worker_spec 
 }
 
 int pw_supervisor_run(struct pw_supervisor *supervisor, struct pw_worker *workers,
-                      const struct pw_worker_spec *specs, size_t count, struct pw_sampler *sampler,
-                      struct pw_worker_record *records, struct pw_err *err)
+                      const struct pw_worker_spec *specs, size_t count,
+                      const struct pw_observers *observers, struct pw_err *err)
 {
     struct batch batch = {.supervisor = supervisor,
                           .workers = workers,
                           .count = count,
-                          .sampler = sampler,
-                          .records = records,
+                          .sampler = observers ? observers->sampler : NULL,
+                          .accounts = observers ? observers->accounts : NULL,
+                          .records = observers ? observers->records : NULL,
                           .board = specs[0].watch ? specs[0].watch->board : NULL};
     ssize_t adopted = pw_kin_list(getpid(), batch.adopted, ADOPTED_MAX);
     batch.adopted_count = adopted > 0 ? (size_t)adopted : 0;
@@ -450,11 +489,11 @@ int pw_supervisor_run(struct pw_supervisor *supervisor, struct pw_worker *worker
         if (workers[i].watch)
             pw_mark_board_end(workers[i].watch);
         lost |= workers[i].lost && !workers[i].go.keep_orphans;
-        if (sampler && workers[i].state == PW_WORKER_RUNNING) /* given up */
-            pw_sampler_take(sampler, (unsigned)i, pw_clock_now_ns(), 0, records[i].values);
+        if (batch.sampler && workers[i].state == PW_WORKER_RUNNING) /* given up */
+            pw_sampler_take(batch.sampler, (unsigned)i, pw_clock_now_ns(), 0,
+                            batch.records[i].values);
     }
-    if (batch.board)
-        epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_DEL, batch.board->wake_fd, NULL);
+    stop_watching(&batch);
     if (lost)
         end_adopted(&batch);
     return result;

@@ -315,6 +315,19 @@ static bool is_same(const struct object *a, const struct object *b)
            (a->path == NULL || strcmp(a->path, b->path) == 0);
 }
 
+/* Into slots that are empty. */
+static void index_objects(struct pw_symbols *symbols)
+{
+    size_t mask = symbols->slot_count - 1;
+
+    for (size_t i = 0; i < symbols->object_count; i++) {
+        size_t at = symbols->objects[i].hash & mask;
+        while (symbols->slots[at] != 0)
+            at = (at + 1) & mask;
+        symbols->slots[at] = (uint32_t)i + 1;
+    }
+}
+
 static bool grow_objects(struct pw_symbols *symbols)
 {
     size_t capacity = symbols->object_capacity == 0 ? FIRST_SLOTS : symbols->object_capacity * 2;
@@ -326,16 +339,11 @@ static bool grow_objects(struct pw_symbols *symbols)
     uint32_t *slots = calloc(capacity * 2, sizeof *slots);
     if (slots == NULL)
         return false;
-    for (size_t i = 0; i < symbols->object_count; i++) {
-        size_t at = symbols->objects[i].hash & (capacity * 2 - 1);
-        while (slots[at] != 0)
-            at = (at + 1) & (capacity * 2 - 1);
-        slots[at] = (uint32_t)i + 1;
-    }
     free(symbols->slots);
     symbols->slots = slots;
     symbols->slot_count = capacity * 2;
     symbols->object_capacity = capacity;
+    index_objects(symbols);
     return true;
 }
 
@@ -441,4 +449,42 @@ const char *pw_symbols_kernel(struct pw_symbols *symbols, uint64_t address)
         read_kernel(symbols);
     }
     return pw_symbol_table_find(&symbols->kernel, address);
+}
+
+void pw_symbols_forget_processes(struct pw_symbols *symbols)
+{
+    size_t kept = 0;
+
+    if (symbols->process_slots > 0)
+        memset(symbols->processes, 0, symbols->process_slots * sizeof *symbols->processes);
+    symbols->process_count = 0;
+    for (size_t i = 0; i < symbols->object_count; i++) {
+        struct object *object = &symbols->objects[i];
+        if (object->path != NULL) {
+            symbols->objects[kept++] = *object;
+            continue;
+        }
+        symbols->held_bytes -= object->elf.table.bytes;
+        pw_symbol_elf_done(&object->elf);
+    }
+    symbols->object_count = kept;
+    if (symbols->slot_count > 0)
+        memset(symbols->slots, 0, symbols->slot_count * sizeof *symbols->slots);
+    index_objects(symbols);
+}
+
+static const char *name_user(void *symbols, const struct pw_symbol_place *place,
+                             enum pw_frame_kind *ret_kind)
+{
+    return pw_symbols_user(symbols, place, ret_kind);
+}
+
+static const char *name_kernel(void *symbols, uint64_t address)
+{
+    return pw_symbols_kernel(symbols, address);
+}
+
+struct pw_symbolizer pw_symbols_symbolizer(struct pw_symbols *symbols)
+{
+    return (struct pw_symbolizer){.context = symbols, .user = name_user, .kernel = name_kernel};
 }

@@ -21,26 +21,20 @@
 #include <sys/types.h>
 #include "core/cpu_profile.h"
 #include "core/err.h"
-
-enum { PW_BUILD_ID_MAX = 20 };
-
-/* A piece of a file in an address space. */
-struct pw_symbol_place {
-    const char *object;   /* path as the process had it; "" or "[heap]"-like: no file */
-    uint64_t file_offset; /* of the address in it */
-    uint64_t address;     /* as the process had it: for JIT maps */
-    pid_t pid;
-    unsigned char build_id[PW_BUILD_ID_MAX];
-    size_t build_id_size; /* 0: not known */
-};
+#include "wrapper/probe/symbolizer.h"
 
 struct pw_symbols;
 int pw_symbols_new(const char *proc_root, struct pw_symbols **ret_symbols, struct pw_err *err);
 void pw_symbols_free(struct pw_symbols *symbols);
-/* The function's name (valid until pw_symbols_free()); NULL: none is known. */
+/* What was learnt of processes is forgotten, for their pids will be others': their roots and users,
+ * and the names in their perf maps. Files stay known. */
+void pw_symbols_forget_processes(struct pw_symbols *symbols);
+/* The function's name (valid until pw_symbols_forget_processes()); NULL: none is known. */
 const char *pw_symbols_user(struct pw_symbols *symbols, const struct pw_symbol_place *place,
                             enum pw_frame_kind *ret_kind);
 /* Of the kernel; NULL if kptr_restrict hides it. Modules' functions too. */
 const char *pw_symbols_kernel(struct pw_symbols *symbols, uint64_t address);
+/* The same, for whoever samples; valid as long as `symbols`. */
+struct pw_symbolizer pw_symbols_symbolizer(struct pw_symbols *symbols);
 
 #endif

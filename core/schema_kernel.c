@@ -1,0 +1,150 @@
+#include "core/json.h"
+#include "core/schema_impl.h"
+
+static const struct pw_schema_field kernel_fields[] = {
+    {"exact", "boolean", "True if nothing was lost and every thread was tracked."},
+    {"lost_events", "integer", "Ends of processes that the kernel could not tell: not listed."},
+    {"untracked_threads", "integer", "Threads over the limit, which are in none of the numbers."},
+};
+
+static const struct pw_schema_field process_fields[] = {
+    {"pid", "integer", "Its process number."},
+    {"ppid", "integer", "Who began it."},
+    {"comm", "string", "Its command name at its end."},
+    {"started_ms", "number", "From the worker's spawn. Unit: ms."},
+    {"ended_ms", "number|null", "Likewise; null: it still ran. Unit: ms."},
+    {"exit_code", "integer|null", "Its exit status."},
+    {"signal", "integer|null", "The signal that ended it."},
+    {"threads", "integer", "Threads that it had."},
+    {"cpu_ms", "number", "Its CPU time. Unit: ms."},
+    {"peak_rss_mb", "number", "Its largest resident set. Unit: MiB."},
+};
+
+static const struct pw_schema_field remote_fields[] = {
+    {"address", "string", "The remote address; `*`: all beyond the limit."},
+    {"port", "integer", "The remote port."},
+    {"connects", "integer", "Connections that were established."},
+    {"failed", "integer", "Attempts that were refused or timed out."},
+    {"pending", "integer", "Attempts that were neither yet."},
+    {"mean_connect_ms", "number|null", "Mean time to establish one. Unit: ms."},
+    {"longest_connect_ms", "number|null", "Longest time to establish one. Unit: ms."},
+    {"sent_bytes", "integer", "Bytes sent. Unit: B."},
+    {"received_bytes", "integer", "Bytes received. Unit: B."},
+    {"retransmits", "integer", "Segments sent again."},
+};
+
+static const struct pw_schema_field syscall_fields[] = {
+    {"name", "string|null", "The call's name."},
+    {"number", "integer", "Its number on this architecture."},
+    {"count", "integer", "Calls."},
+    {"total_ms", "number", "Time in them, waiting included. Unit: ms."},
+    {"longest_ms", "number", "The longest one. Unit: ms."},
+};
+
+static const struct pw_schema_field peak_fields[] = {
+    {"tree_rss_mb", "number", "Resident memory of the tree at its peak. Unit: MiB."},
+    {"at_ms", "number", "When that was, from the spawn. Unit: ms."},
+    {"held_by", "array", "Who held it: pid, comm, rss_mb; the largest first."},
+    {"largest_process", "object", "The process with the largest peak of its own."},
+};
+
+static const struct pw_schema_field slot_fields[] = {
+    {"below_ms", "number", "Upper end of the slot. Unit: ms."},
+    {"count", "integer", "Waits for a CPU that were shorter, and no shorter than the slot before."},
+};
+
+static const struct pw_schema_field rung_fields[] = {
+    {"name", "string", "`ebpf`, `cgroup` or `proc`."},
+    {"state", "string", "`used`, `refused` or `not_asked`."},
+    {"why", "string|null", "Why it was refused, or what of it is missing."},
+    {"remedy", "string|null", "What to do about that."},
+    {"setup_ms", "number|null", "Time to get it ready, before the first iteration. Unit: ms."},
+    {"cannot_see", "string|null", "What it cannot see by its nature."},
+};
+
+static const struct pw_schema_field source_fields[] = {
+    {"about", "string", "What is measured."},
+    {"rung", "string|null", "Who measured it best; null: nobody."},
+    {"metric", "string|null", "The metric that holds it."},
+    {"source", "string|null", "Where that comes from."},
+    {"cannot_see", "string|null", "What it cannot see."},
+};
+
+static const struct pw_schema_field missed_fields[] = {
+    {"metric", "string", "A metric that is sampled, or of processes that were waited for."},
+    {"exact", "string", "The exact one of the same thing."},
+    {"mean", "number|null", "Mean of the one."},
+    {"exact_mean", "number|null", "Mean of the other."},
+    {"missed_pct", "number", "By how much the first is smaller. Unit: percent."},
+};
+
+static const struct pw_schema_field accounting_fields[] = {
+    {"asked", "string", "--accounting."},
+    {"used", "string", "The highest rung that was used."},
+    {"exact", "boolean|null", "Whether what eBPF counted is exact; null: it was not used."},
+    {"lost_events", "integer", "Events that were lost, of all workers."},
+    {"untracked_threads", "integer", "Threads over the limit, of all workers."},
+    {"rungs", "array", "The ladder: the most exact one first."},
+    {"ebpf_powers", "object|null", "What eBPF could see on this machine."},
+    {"sources", "array", "What was measured by whom."},
+    {"sampling_missed", "array", "What sampling missed, where the exact number is known too."},
+};
+
+/* An array of objects with these fields. */
+#define LIST_OF(fields, failed) \
+    pw_schema_array(object_of(fields, sizeof(fields) / sizeof((fields)[0]), failed), failed)
+
+static json_t *object_of(const struct pw_schema_field *fields, size_t count, bool *failed)
+{
+    json_t *object = pw_schema_object(NULL, failed);
+    pw_schema_add_fields(object, fields, count, failed);
+    return object;
+}
+
+/* Takes `member`. */
+static void add_described(json_t *schema, const char *key, const char *description, json_t *member,
+                          bool *failed)
+{
+    pw_json_put(member, "description", json_string(description), failed);
+    pw_schema_add_optional(schema, key, member, failed);
+}
+
+void pw_schema_add_worker_kernel(json_t *worker, bool *failed)
+{
+    json_t *kernel = pw_schema_object(NULL, failed);
+    PW_SCHEMA_ADD_FIELDS(kernel, kernel_fields, failed);
+    json_t *blocked = pw_schema_of("object", NULL, failed);
+    pw_json_put(blocked, "additionalProperties", pw_schema_of("number", NULL, failed), failed);
+    add_described(kernel, "blocked_by_ms", "What kernel_wall_blocked_ms was spent waiting for.",
+                  blocked, failed);
+    add_described(kernel, "runq_histogram", "How long threads waited for a CPU, one entry a wait.",
+                  LIST_OF(slot_fields, failed), failed);
+    json_t *peak = pw_schema_object(NULL, failed);
+    PW_SCHEMA_ADD_FIELDS(peak, peak_fields, failed);
+    add_described(kernel, "memory_peak", "The tree's memory at its largest.", peak, failed);
+    add_described(kernel, "tcp_remotes", "Remote endpoints that it connected to.",
+                  LIST_OF(remote_fields, failed), failed);
+    add_described(kernel, "slowest_syscalls", "System calls by the time in them.",
+                  LIST_OF(syscall_fields, failed), failed);
+    add_described(
+        kernel, "processes",
+        "Its processes, the first ones; in the iteration's file only when there are many.",
+        LIST_OF(process_fields, failed), failed);
+    add_described(worker, "kernel",
+                  "What the kernel accounted of its tree; absent where it could not.", kernel,
+                  failed);
+    add_described(worker, "memory_at_peak",
+                  "What the tree's memory was at the largest footprint seen (--vmmap-snapshots).",
+                  pw_schema_of("object", NULL, failed), failed);
+}
+
+json_t *pw_schema_accounting(bool *failed)
+{
+    json_t *accounting = pw_schema_object(NULL, failed);
+    PW_SCHEMA_ADD_FIELDS(accounting, accounting_fields, failed);
+    pw_schema_refine(accounting, "rungs", LIST_OF(rung_fields, failed), failed);
+    pw_schema_refine(accounting, "sources", LIST_OF(source_fields, failed), failed);
+    pw_schema_refine(accounting, "sampling_missed", LIST_OF(missed_fields, failed), failed);
+    pw_schema_allow_null(accounting, failed);
+    return accounting;
+}
