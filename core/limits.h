@@ -112,6 +112,12 @@ enum {
     PW_LIMIT_SAMPLED_MAPS = 65536,     /* executable pieces of one address space */
     PW_LIMIT_SAMPLED_OBJECTS = 65536,  /* files and anonymous pieces that are mapped */
 
+    /* What memory consists of, at one moment */
+    PW_LIMIT_MAPPING_NAMES = 65536,        /* of mappings, told apart */
+    PW_LIMIT_MAPPING_NAME_BYTES = 8 << 20, /* of all of them */
+    PW_LIMIT_SMAPS_BYTES = 64 << 20,       /* of the texts that are read for it */
+    PW_LIMIT_MAPPED_PROCESSES = 4096,      /* of one tree that are read for it */
+
     /* Symbols of what was measured */
     PW_LIMIT_SYMBOL_OBJECTS = 4096,            /* files and perf maps that are read */
     PW_LIMIT_SYMBOL_PROCESSES = 65536,         /* whose root is remembered */

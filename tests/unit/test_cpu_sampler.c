@@ -666,6 +666,22 @@ static void maps_of_a_tree(void **state)
     tell_task(maps, PERF_RECORD_FORK, 11, 9, 11);
     assert_string_equal(pw_perf_maps_comm(maps, 11), "");
     assert_int_equal(pw_perf_maps_dropped(maps), 0);
+
+    /* One that has gone is known by its name, until a thousand others have. */
+    tell_exec(maps, 11, "late");
+    tell_task(maps, PERF_RECORD_EXIT, 11, 9, 11);
+    assert_true(pw_perf_maps_knows(maps, 11));
+    assert_string_equal(pw_perf_maps_comm(maps, 11), "late");
+    assert_int_equal(pw_perf_maps_processes(maps), 0);
+    for (uint32_t pid = 1000; pid < 3000; pid++) {
+        tell_task(maps, PERF_RECORD_FORK, pid, 9, pid);
+        tell_task(maps, PERF_RECORD_EXIT, pid, 9, pid);
+    }
+    assert_false(pw_perf_maps_knows(maps, 11));
+    assert_true(pw_perf_maps_knows(maps, 2999));
+    pw_perf_maps_forget(maps, 2999);
+    assert_false(pw_perf_maps_knows(maps, 2999));
+    assert_int_equal(pw_perf_maps_processes(maps), 0);
     pw_perf_maps_free(maps);
 }
 

@@ -355,7 +355,7 @@ static void short_programs(void **state)
         open_or_skip(&(const struct pw_profiler_options){.hz = usual_hz, .slots = 1});
     struct warden warden = make_warden(
         NULL, (char *const[]){"/bin/sh", "-c",
-                              "i=0; while [ $i -lt 500 ]; do /bin/true; i=$((i+1)); done", NULL});
+                              "i=0; while [ $i -lt 2000 ]; do /bin/true; i=$((i+1)); done", NULL});
     watch(profiler, 0, &warden);
     assert_int_equal(await(profiler, &warden), 0);
     pw_fd_done(&warden.output);
@@ -505,7 +505,6 @@ static void time_limit(void **state)
 static void without_privileges(void **state)
 {
     (void)state;
-    PW_FREE_AUTO char *path = target_path("two_functions");
     PW_FREE_AUTO char *text = NULL;
     assert_int_equal(pw_file_read("/proc/sys/kernel/perf_event_paranoid", 64, &text, NULL, NULL),
                      0);

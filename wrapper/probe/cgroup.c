@@ -274,8 +274,7 @@ static void find_powers(struct pw_cgroups *cgroups, const char *name)
             !branch->is_v2 && pw_cgroup_has_file(fd, name, "memory.max_usage_in_bytes");
         powers->is_v2 |= branch->is_v2;
         powers->moved |= branch->has_moved;
-        powers->kill |= pw_cgroup_has_file(fd, name, "cgroup.kill") ||
-                        faccessat(fd, "cgroup.kill", W_OK, 0) == 0;
+        powers->kill |= faccessat(fd, "cgroup.kill", W_OK, AT_EACCESS) == 0;
         powers->cpu |= pw_cgroup_has_file(fd, name, branch->is_v2 ? "cpu.stat" : "cpuacct.usage");
         powers->memory_v1 |= has_v1_peak;
         powers->memory_peak |= has_v1_peak || pw_cgroup_has_file(fd, name, "memory.peak");

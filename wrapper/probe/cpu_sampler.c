@@ -425,6 +425,21 @@ static void lose(const struct pw_cpu_sampler *sampler, uint64_t count)
     }
 }
 
+/* Somebody else began a process (or a thread, which has its process's pid). */
+static void forget(const struct pw_cpu_sampler *sampler, const struct perf_event_header *fork)
+{
+    const uint32_t *body = (const void *)(fork + 1); /* pid, and its parent's */
+    if (fork->size < sizeof *fork + sizeof(struct pw_perf_tail) + 2 * sizeof *body) {
+        return;
+    }
+    pid_t pid = (pid_t)body[0];
+    for (unsigned i = 0; i < sampler->slot_count; i++) {
+        if (sampler->slots[i].maps) {
+            pw_perf_maps_forget(sampler->slots[i].maps, pid);
+        }
+    }
+}
+
 static void take_record(const struct pw_cpu_sampler *sampler,
                         const struct perf_event_header *record, const struct pw_perf_tail *tail)
 {
@@ -435,6 +450,9 @@ static void take_record(const struct pw_cpu_sampler *sampler,
     }
     struct slot *slot =
         sampler->way.is_whole ? knower_of(sampler, record, tail) : owner_of(sampler, tail->id);
+    if (!slot && sampler->way.is_whole && record->type == PERF_RECORD_FORK) {
+        forget(sampler, record);
+    }
     if (!slot || !slot->maps) {
         return; /* the slot has ended, and this came too late for it */
     }

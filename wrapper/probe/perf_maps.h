@@ -3,11 +3,11 @@
  * MMAP2, EXIT), of the tree below one process.
  *
  * Records are given in the order of their times, and so are the questions: an address is resolved
- * by the map that is valid at that time, and a process is forgotten with its last thread, whose
- * pid may then be another's. A fork shares its parent's maps until one of both changes; an exec
- * begins anew. Only what is executable is known: the kernel tells no more, nor that something was
- * unmapped. Limits: PW_LIMIT_TREE_PROCESSES, PW_LIMIT_SAMPLED_MAPS, PW_LIMIT_SAMPLED_OBJECTS.
- * Threads: one at a time.
+ * by the map that is valid at that time; maps are forgotten with a process's last thread, its name
+ * a while later, or when the pid is another's. A fork shares its parent's maps until one of both
+ * changes; an exec begins anew. Only what is executable is known: the kernel tells no more, nor
+ * that something was unmapped. Limits: PW_LIMIT_TREE_PROCESSES, PW_LIMIT_SAMPLED_MAPS,
+ * PW_LIMIT_SAMPLED_OBJECTS. Threads: one at a time.
  */
 #ifndef PW_PROBE_PERF_MAPS_H
 #define PW_PROBE_PERF_MAPS_H
@@ -52,6 +52,9 @@ uint32_t pw_perf_maps_resolve(const struct pw_perf_maps *maps, pid_t pid, uint64
 const struct pw_perf_object *pw_perf_maps_object(const struct pw_perf_maps *maps, uint32_t number);
 /* The command's name; "" of a process that is not known. */
 const char *pw_perf_maps_comm(const struct pw_perf_maps *maps, pid_t pid);
+/* The pid is another's from now on. */
+void pw_perf_maps_forget(struct pw_perf_maps *maps, pid_t pid);
+/* Also a while after its last thread has gone: the kernel ends processes for a long time. */
 bool pw_perf_maps_knows(const struct pw_perf_maps *maps, pid_t pid);
 size_t pw_perf_maps_processes(const struct pw_perf_maps *maps); /* known at present */
 uint64_t pw_perf_maps_dropped(const struct pw_perf_maps *maps); /* beyond a limit, or no memory */

@@ -47,6 +47,10 @@ struct pw_thread_entry {
     __u64 voluntary, involuntary;
     __u64 minor_faults, major_faults;
     __u64 read_chars, written_chars, read_bytes, written_bytes;
+    /* The system call that it is in, if those are timed: account_syscall.bpf.h. */
+    __u64 syscall_at_ns;
+    __s32 syscall;
+    __u32 zero;
 };
 
 /* One process, by the address of its signal_struct, for the same reasons. */
@@ -90,7 +94,8 @@ struct pw_slot_sums {
     __u64 began_ns, root_exit_ns; /* 0: not yet */
 
     __u64 processes, threads, execs;
-    __u64 live, children; /* just then */
+    __u64 present;        /* threads of which there is an entry */
+    __u64 live, children; /* processes just then */
     __u64 peak_processes, peak_children;
     __u64 cpu_ns, voluntary, involuntary;
     __u64 minor_faults, major_faults;

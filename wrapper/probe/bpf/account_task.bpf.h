@@ -230,6 +230,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
         add(&sums->untracked, 1);
         return 0;
     }
+    add(&sums->present, 1);
     if (!sums->began_ns)
         begin_wall(sums, now);
     move(sums, 0, STATE_RUNQ, PW_BPF_WAIT_OTHER, now);
@@ -341,6 +342,7 @@ static __always_inline void thread_gone(struct pw_slot_sums *sums, struct pw_thr
      * therefore no rusage counts. */
     if (!entry->leader)
         entry->voluntary--;
+    add(&sums->present, -1ULL);
     add(&sums->cpu_ns, entry->cpu_ns);
     add(&sums->voluntary, entry->voluntary);
     add(&sums->involuntary, entry->involuntary);

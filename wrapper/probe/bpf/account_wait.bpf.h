@@ -7,6 +7,9 @@
 /* The kernel's; none of them is in BTF. */
 #define TASK_UNINTERRUPTIBLE 0x2
 #define TASK_DEAD 0x80
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
+#define S_IFIFO 0010000
 #define SIGNAL_GROUP_EXIT 0x4
 
 /* One thread in struct pw_slot_sums.states. */
@@ -72,9 +75,49 @@ static __always_inline void end_wall(struct pw_slot_sums *sums, __u64 now)
     sums->root_exit_ns = now;
 }
 
+/* What a descriptor of the running task is, for read and write. */
+static __always_inline __u32 file_reason(struct task_struct *task, __u64 descriptor)
+{
+    struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+    struct file **files = BPF_CORE_READ(table, fd);
+    struct file *file = NULL;
+
+    if (descriptor >= BPF_CORE_READ(table, max_fds) ||
+        bpf_probe_read_kernel(&file, sizeof file, files + descriptor) || !file)
+        return PW_BPF_WAIT_OTHER;
+    unsigned short kind = BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT;
+    if (kind == S_IFSOCK)
+        return PW_BPF_WAIT_NETWORK;
+    return kind == S_IFIFO ? PW_BPF_WAIT_PIPE : PW_BPF_WAIT_OTHER;
+}
+
+/* By the system call that the running task is in, if it is in one. */
+static __always_inline __u32 call_reason(struct task_struct *task)
+{
+    if (!have_reasons)
+        return PW_BPF_WAIT_OTHER;
+    struct pt_regs___kernel *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+#if defined(__TARGET_ARCH_arm64)
+    __s64 number = BPF_CORE_READ(regs, syscallno);
+    __u64 first = BPF_CORE_READ(regs, regs[0]);
+#else
+    __s64 number = BPF_CORE_READ(regs, orig_ax);
+    __u64 first = BPF_CORE_READ(regs, di);
+#endif
+    if (number < 0 || number >= PW_BPF_SYSCALLS_MAX)
+        return PW_BPF_WAIT_OTHER;
+    __u32 reason = wait_of_syscall[number & (PW_BPF_SYSCALLS_MAX - 1)];
+    return reason == PW_BPF_WAIT_FILE ? file_reason(task, first & 0xffffffff) : reason;
+}
+
 static __always_inline __u32 wait_reason(struct task_struct *task, long state)
 {
-    return BPF_CORE_READ_BITFIELD(task, in_iowait) ? PW_BPF_WAIT_IO : PW_BPF_WAIT_OTHER;
+    if (BPF_CORE_READ_BITFIELD(task, in_iowait))
+        return PW_BPF_WAIT_IO;
+    __u32 reason = call_reason(task);
+    if (state & TASK_UNINTERRUPTIBLE && reason != PW_BPF_WAIT_CHILD && reason != PW_BPF_WAIT_IO)
+        return PW_BPF_WAIT_LOCK;
+    return reason;
 }
 
 #endif

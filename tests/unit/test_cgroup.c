@@ -1,0 +1,821 @@
+/* Control groups: layouts and texts from fakes, and the real thing where this machine lets us. */
+#include "wrapper/probe/cgroup.h"
+
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <time.h>
+#include <unistd.h>
+#include "wrapper/probe/cgroup_impl.h"
+#include "wrapper/probe/cgroup_layout.h"
+
+enum { MIB = 1 << 20, TARGET_MIB = 64, WAIT_MS = 5000 };
+
+/* --- Fakes --- */
+
+static void write_text(void **state, const char *name, const char *text)
+{
+    PW_FREE_AUTO char *path = in_folder(state, name);
+    assert_int_equal(pw_file_write(path, text, strlen(text), 0666, NULL), 0);
+}
+
+static void make_dir(void **state, const char *name)
+{
+    PW_FREE_AUTO char *path = in_folder(state, name);
+    assert_int_equal(pw_dir_make(path, NULL), 0);
+}
+
+/* `format` of mountinfo has one %s for each mount point's beginning: the test's folder. */
+static struct pw_cgroup_layout *layout_of(void **state, const char *groups, const char *mounts)
+{
+    struct pw_cgroup_layout *layout = NULL;
+    char text[4096] = "";
+    const char *at;
+
+    make_dir(state, "self");
+    write_text(state, "self/cgroup", groups);
+    while ((at = strchr(mounts, '@')) != NULL) {
+        size_t length = strlen(text);
+        snprintf(text + length, sizeof text - length, "%.*s%s", (int)(at - mounts), mounts,
+                 (const char *)*state);
+        mounts = at + 1;
+    }
+    size_t length = strlen(text);
+    snprintf(text + length, sizeof text - length, "%s", mounts);
+    write_text(state, "self/mountinfo", text);
+    assert_int_equal(pw_cgroup_layout_read(*state, &layout, NULL), 0);
+    return layout;
+}
+
+static void assert_place(void **state, const struct pw_cgroup_layout *layout, const char *name,
+                         const char *below)
+{
+    const struct pw_cgroup_place *place = pw_cgroup_layout_find(layout, name);
+    if (below == NULL) {
+        assert_null(place);
+        return;
+    }
+    PW_FREE_AUTO char *path = in_folder(state, below);
+    assert_non_null(place);
+    assert_string_equal(place->folder, path);
+}
+
+#define V2_MOUNT(root, point) "30 23 0:26 " root " @/" point " rw,nosuid shared:4 - cgroup2 cg rw\n"
+
+static void test_layout_v2(void **state)
+{
+    PW_FREE_AUTO struct pw_cgroup_layout *layout =
+        layout_of(state, "0::/user.slice/a b\n",
+                  "22 1 0:20 / /proc rw - proc proc rw\n" V2_MOUNT("/", "c\\040g"));
+    assert_place(state, layout, NULL, "c g/user.slice/a b");
+    assert_place(state, layout, "memory", NULL);
+}
+
+static void test_layout_hybrid(void **state)
+{
+    PW_FREE_AUTO struct pw_cgroup_layout *layout =
+        layout_of(state, "9:name=systemd:/s\n4:memory:/m/n\n3:cpu,cpuacct:/\n0::/\n",
+                  "31 23 0:28 / @ rw - tmpfs tmpfs rw\n"
+                  "32 31 0:29 / @/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
+                  "35 31 0:32 / @/memory rw - cgroup cgroup rw,memory\n"
+                  "40 31 0:37 / @/systemd rw - cgroup cgroup rw,xattr,name=systemd\n" V2_MOUNT(
+                      "/", "unified"));
+    assert_place(state, layout, NULL, "unified");
+    assert_place(state, layout, "memory", "memory/m/n");
+    assert_place(state, layout, "cpuacct", "cpu,cpuacct");
+    assert_place(state, layout, "name=systemd", "systemd/s");
+    assert_place(state, layout, "pids", NULL);
+    assert_place(state, layout, "mem", NULL);
+}
+
+static void test_layout_v1_only(void **state)
+{
+    /* The kernel lists version 2 also where nobody has mounted it. */
+    PW_FREE_AUTO struct pw_cgroup_layout *layout =
+        layout_of(state, "2:pids:/p\n0::/\n", "35 31 0:32 / @/p rw - cgroup cgroup rw,pids\n");
+    assert_place(state, layout, NULL, NULL);
+    assert_place(state, layout, "pids", "p/p");
+}
+
+static void test_layout_namespaces(void **state)
+{
+    static const struct {
+        const char *group, *root, *below;
+    } cases[] = {
+        {"/", "/", "cg"},
+        {"/a/b", "/a", "cg/b"},
+        {"/ab", "/a", NULL},            /* not below it, though it begins so */
+        {"/../../x", "/../..", "cg/x"}, /* both are seen from within */
+        {"/../../x", "/..", NULL},      /* above what is mounted */
+        {"/", "/../../..", NULL},       /* below, but names in between are not told */
+        {"/../x", "/", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char groups[64], mounts[128];
+        snprintf(groups, sizeof groups, "0::%s\n", cases[i].group);
+        snprintf(mounts, sizeof mounts, "30 23 0:26 %s @/cg rw - cgroup2 cg rw\n", cases[i].root);
+        PW_FREE_AUTO struct pw_cgroup_layout *layout = layout_of(state, groups, mounts);
+        assert_place(state, layout, NULL, cases[i].below);
+    }
+}
+
+static void test_layout_writable_first(void **state)
+{
+    PW_FREE_AUTO struct pw_cgroup_layout *layout = layout_of(
+        state, "0::/x\n",
+        "30 23 0:26 / @/ro ro - cgroup2 cg rw\n" V2_MOUNT("/", "rw") V2_MOUNT("/", "later"));
+    assert_place(state, layout, NULL, "rw/x");
+}
+
+static void test_layout_nonsense(void **state)
+{
+    PW_FREE_AUTO struct pw_cgroup_layout *layout =
+        layout_of(state, "\n::\n0::\n0::x\n5:memory\n7:pids:/ok\n",
+                  " - \n - cgroup2 x rw\n1 2 3 / @/m rw - cgroup\nx - cgroup cgroup rw,pids\n"
+                  "1 2 3 / @/\\9 rw - cgroup cgroup rw,pids\n");
+    assert_int_equal(layout->count, 1);
+    assert_place(state, layout, "pids", "\\9/ok");
+}
+
+static void test_nothing_there(void **state)
+{
+    struct pw_cgroups_setup setup = {.proc_root = *state, .run_root = *state};
+    struct pw_cgroups *cgroups = NULL;
+    struct pw_err err = PW_ERR_INIT;
+
+    assert_int_equal(pw_cgroups_open(&setup, &cgroups, &err), -1);
+    assert_int_equal(err.cls, PW_ERR_SYSTEM);
+    assert_contains(err.message, "no control groups");
+    assert_contains(err.remedy, "CONFIG_CGROUPS");
+
+    PW_FREE_AUTO struct pw_cgroup_layout *layout = layout_of(state, "0::/x\n", "");
+    assert_int_equal(pw_cgroups_open(&setup, &cgroups, &err), -1);
+    assert_contains(err.message, "`/x` is not to be seen in any mount");
+
+    free(layout);
+    layout = layout_of(state, "0::/x (deleted)\n", V2_MOUNT("/", "cg"));
+    assert_int_equal(pw_cgroups_open(&setup, &cgroups, &err), -1);
+    assert_contains(err.remedy, "was removed");
+    assert_null(cgroups);
+}
+
+/* A folder of a file system that makes no files of groups. */
+static void test_not_a_cgroupfs(void **state)
+{
+    struct pw_cgroups_setup setup = {.proc_root = *state, .run_root = *state};
+    struct pw_cgroups *cgroups = NULL;
+    struct pw_err err = PW_ERR_INIT;
+    PW_FREE_AUTO struct pw_cgroup_layout *layout = layout_of(state, "0::/x\n", V2_MOUNT("/", "cg"));
+
+    make_dir(state, "cg/x");
+    assert_int_equal(pw_cgroups_open(&setup, &cgroups, &err), -1);
+    assert_int_equal(err.sys, ENOENT);
+    PW_FREE_AUTO char *folder = in_folder(state, "cg/x");
+    assert_int_equal(rmdir(folder), 0); /* nothing was left in it */
+}
+
+static void test_delegation(void **state)
+{
+    PW_FREE_AUTO struct pw_cgroup_layout *layout =
+        layout_of(state, "0::/a.slice/b.scope\n", V2_MOUNT("/", "cg"));
+    struct pw_cgroups_setup setup = {.proc_root = *state, .run_root = *state};
+    struct pw_cgroups *cgroups = NULL;
+    struct pw_err err = PW_ERR_INIT;
+
+    make_dir(state, "cg/a.slice/b.scope");
+    assert_true(pw_cgroup_layout_is_delegated(layout, *state)); /* there is no systemd */
+    make_dir(state, "systemd/system");
+    assert_false(pw_cgroup_layout_is_delegated(layout, *state));
+    assert_int_equal(pw_cgroups_open(&setup, &cgroups, &err), -1);
+    assert_contains(err.message, "not delegated");
+    assert_contains(err.remedy, "Delegate=yes");
+    setup.is_forced = true;
+    assert_int_equal(pw_cgroups_open(&setup, &cgroups, &err), -1);
+    assert_int_equal(err.sys, ENOENT); /* it is tried */
+
+    PW_FREE_AUTO char *slice = in_folder(state, "cg/a.slice");
+    if (setxattr(slice, "user.delegate", "1", 1, 0) == 0)
+        assert_true(pw_cgroup_layout_is_delegated(layout, *state));
+    else
+        print_message("[  SKIP  ] no attributes here: %s\n", strerror(errno));
+}
+
+static void test_delegation_of_users_and_namespaces(void **state)
+{
+    make_dir(state, "systemd/system");
+    PW_FREE_AUTO struct pw_cgroup_layout *user = layout_of(
+        state, "0::/user.slice/user-1.slice/user@1.service/x.scope\n", V2_MOUNT("/", "cg"));
+    assert_true(pw_cgroup_layout_is_delegated(user, *state));
+    PW_FREE_AUTO struct pw_cgroup_layout *root = layout_of(state, "0::/\n", V2_MOUNT("/", "cg"));
+    make_dir(state, "cg");
+    assert_false(pw_cgroup_layout_is_delegated(root, *state));
+    write_text(state, "cg/cgroup.events", "populated 1\n");
+    assert_true(pw_cgroup_layout_is_delegated(root, *state));
+}
+
+static void assert_number(const char *text, const char *line, const char *key, double expected)
+{
+    double number = -1;
+    assert_true(pw_cgroup_number_find(text, line, key, &number));
+    assert_near(number, expected);
+}
+
+static void test_numbers(void **state)
+{
+    (void)state;
+    double number = 7;
+    const char *cpu = "usage_usec 120\nuser_usec 100\nsystem_usec 20\n";
+    const char *pressure = "some avg10=0.00 avg60=1.50 avg300=0.00 total=42\n"
+                           "full avg10=0.00 avg60=0.00 avg300=0.00 total=9\n";
+    const char *io = "253:0 rbytes=4096 wbytes=10 rios=1 wios=2 dbytes=0 dios=0\n"
+                     "8:0 rbytes=1 wbytes=5 rios=3 wios=0 dbytes=0 dios=0\n8:16 \n";
+
+    assert_number("67108864\n", "", NULL, 67108864);
+    assert_number(cpu, "", "usage_usec", 120);
+    assert_number(cpu, "", "user_usec", 100);
+    assert_number(pressure, "some", "total", 42);
+    assert_number(pressure, "full", "total", 9);
+    assert_number(io, "", "rbytes", 4097);
+    assert_number(io, "", "wios", 2);
+    assert_number("", "", "rbytes", 0);
+    assert_number("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n", "", "oom_kill", 3);
+    assert_false(pw_cgroup_number_find("max\n", "", NULL, &number));
+    assert_false(pw_cgroup_number_find("", "", NULL, &number));
+    assert_false(pw_cgroup_number_find("-5\n", "", NULL, &number));
+    assert_false(pw_cgroup_number_find("usage_usec\n", "", "usage_usec", &number));
+    assert_false(pw_cgroup_number_find("usage_usec inf\n", "", "usage_usec", &number));
+    assert_false(pw_cgroup_number_find("full total=1\n", "some", "total", &number));
+    assert_near(number, 7);
+}
+
+static void test_since(void **state)
+{
+    (void)state;
+    struct pw_cgroup_sums base = {0}, sums = {0};
+
+    base.cpu_ns = pw_value_of(10);
+    base.pids_peak = pw_value_of(1);
+    base.memory_peak_bytes = pw_value_of(100);
+    sums = base;
+    sums.cpu_ns = pw_value_of(25);
+    sums.pids_peak = pw_value_of(4);
+    sums.memory_peak_bytes = pw_value_of(300);
+    pw_cgroup_sums_since(&sums, &base);
+    assert_value(sums.cpu_ns, 15);
+    assert_value(sums.pids_peak, 3);
+    assert_value(sums.memory_peak_bytes, 300);
+    assert_absent(sums.io_reads, PW_ABSENT_NOT_MEASURED);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    static const struct {
+        int sys;
+        const char *remedy;
+    } cases[] = {{EACCES, "delegated"},   {EPERM, "delegated"}, {EROFS, "writable"},
+                 {ENOSPC, "too many"},    {EAGAIN, "too many"}, {ENODEV, "removed"},
+                 {EOPNOTSUPP, "threaded"}};
+    struct pw_cgroup_branch branch = {.folder = "/cg/own", .label = "v2"};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct pw_err err = PW_ERR_INIT;
+        assert_int_equal(pw_cgroup_refuse(&err, cases[i].sys, &branch), -1);
+        assert_int_equal(err.cls, PW_ERR_SYSTEM);
+        assert_contains(err.message, "`/cg/own` (v2)");
+        assert_contains(err.remedy, cases[i].remedy);
+    }
+}
+
+/* --- The kernel --- */
+
+/* What a child tells: it lives in memory that all share. */
+struct shared {
+    pid_t daemon;
+    int is_ready;
+};
+
+static struct shared *share(void)
+{
+    void *shared = mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(shared != MAP_FAILED);
+    return shared;
+}
+
+/* A played warden: waits until told, works, and then waits again for the end of the pipe. */
+struct played {
+    pid_t pid;
+    int order_fd, done_fd;
+};
+
+static struct played start_warden(void (*work)(struct shared *), struct shared *shared)
+{
+    int order[2], done[2];
+    char byte;
+
+    assert_int_equal(pipe2(order, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(done, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        close(order[1]);
+        if (read(order[0], &byte, 1) != 1)
+            _exit(1);
+        work(shared);
+        (void)!write(done[1], "x", 1);
+        (void)!read(order[0], &byte, 1);
+        _exit(0);
+    }
+    close(order[0]);
+    close(done[1]);
+    return (struct played){.pid = pid, .order_fd = order[1], .done_fd = done[0]};
+}
+
+static void let_work(const struct played *warden)
+{
+    char byte;
+    assert_int_equal(write(warden->order_fd, "x", 1), 1);
+    assert_int_equal(read(warden->done_fd, &byte, 1), 1);
+}
+
+static void end_warden(struct played *warden)
+{
+    int status;
+    close(warden->order_fd);
+    close(warden->done_fd);
+    assert_int_equal(waitpid(warden->pid, &status, 0), warden->pid);
+}
+
+static struct pw_cgroups *open_or_skip(void)
+{
+    struct pw_cgroups_setup setup = PW_CGROUPS_SETUP_INIT;
+    struct pw_cgroups *cgroups = NULL;
+    struct pw_err err = PW_ERR_INIT;
+
+    if (pw_cgroups_open(&setup, &cgroups, &err) != 0) {
+        assert_int_equal(err.cls, PW_ERR_SYSTEM);
+        assert_true(err.remedy[0] != '\0');
+        print_message("[  SKIP  ] %s; %s\n", err.message, err.remedy);
+        skip();
+    }
+    return cgroups;
+}
+
+static void enter(struct pw_cgroups *cgroups, unsigned worker, pid_t pid)
+{
+    struct pw_err err = PW_ERR_INIT;
+    if (pw_cgroup_enter(cgroups, worker, pid, &err) != 0)
+        fail_msg("%s", err.message);
+}
+
+static bool is_member(const struct pw_cgroups *cgroups, unsigned worker, pid_t pid)
+{
+    PW_FREE_AUTO pid_t *pids = NULL;
+    size_t count = 0;
+    bool is_found = false;
+
+    assert_int_equal(pw_cgroup_members(cgroups, worker, &pids, &count, NULL), 0);
+    for (size_t i = 0; i < count; i++)
+        is_found = is_found || pids[i] == pid;
+    return is_found;
+}
+
+static int open_pid(pid_t pid)
+{
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static bool has_ended(int pid_fd, int wait_ms)
+{
+    struct pollfd poll_fd = {.fd = pid_fd, .events = POLLIN};
+    return poll(&poll_fd, 1, wait_ms) == 1;
+}
+
+/* The name of the folder in whose leaf a process is, and whether it stands in our own group. */
+static void home_of(pid_t pid, char name[PW_CGROUP_NAME_MAX])
+{
+    char path[64];
+    PW_FREE_AUTO char *text = NULL;
+
+    snprintf(path, sizeof path, "/proc/%d/cgroup", (int)pid);
+    assert_int_equal(pw_file_read(path, 1 << 16, &text, NULL, NULL), 0);
+    const char *at = strstr(text, "/perfwrap-");
+    assert_non_null(at);
+    snprintf(name, PW_CGROUP_NAME_MAX, "%.*s", (int)strcspn(at + 1, "/\n"), at + 1);
+}
+
+static bool stands(const char *name)
+{
+    PW_FREE_AUTO struct pw_cgroup_layout *layout = NULL;
+    bool is_found = false;
+    char path[PATH_MAX + PW_CGROUP_NAME_MAX];
+
+    assert_int_equal(pw_cgroup_layout_read("/proc", &layout, NULL), 0);
+    for (size_t i = 0; i < layout->count; i++) {
+        snprintf(path, sizeof path, "%s/%s", layout->places[i].folder, name);
+        is_found = is_found || (layout->places[i].folder[0] != '\0' && access(path, F_OK) == 0);
+    }
+    return is_found;
+}
+
+static void touch_memory(struct shared *shared)
+{
+    (void)shared;
+    void *memory = mmap(NULL, (size_t)TARGET_MIB * MIB, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (memory != MAP_FAILED)
+        munmap(memory, (size_t)TARGET_MIB * MIB);
+}
+
+static void test_memory_peak(void **state)
+{
+    (void)state;
+    struct pw_cgroups *cgroups = open_or_skip();
+    struct pw_cgroup_powers powers;
+    struct pw_cgroup_sums sums;
+    char home[PW_CGROUP_NAME_MAX];
+
+    pw_cgroups_get_powers(cgroups, &powers);
+    struct played warden = start_warden(touch_memory, NULL);
+    enter(cgroups, 3, warden.pid);
+    home_of(warden.pid, home);
+    assert_true(stands(home));
+    let_work(&warden);
+    pw_cgroup_read(cgroups, 3, &sums);
+    end_warden(&warden);
+    assert_int_equal(pw_cgroup_leave(cgroups, 3, NULL), 0);
+    pw_cgroups_close(cgroups);
+    assert_false(stands(home));
+    print_message("powers: v2 %d kill %d cpu %d memory %d (v1 %d) pids %d io %d pressure %d moved "
+                  "%d: %s\n",
+                  powers.is_v2, powers.kill, powers.cpu, powers.memory_peak, powers.memory_v1,
+                  powers.pids_peak, powers.io, powers.pressure, powers.moved, powers.why_not);
+    assert_int_equal(pw_value_is_present(sums.memory_peak_bytes), powers.memory_peak);
+    assert_int_equal(pw_value_is_present(sums.pids_peak), powers.pids_peak);
+    assert_int_equal(pw_value_is_present(sums.io_reads), powers.io);
+    assert_int_equal(pw_value_is_present(sums.cpu_ns), powers.cpu);
+    if (!powers.memory_peak) {
+        print_message("[  SKIP  ] no memory controller\n");
+        skip();
+    }
+    print_message("memory peak %.0f bytes, 64 MiB %+.3f %%\n", sums.memory_peak_bytes.number,
+                  100 * (sums.memory_peak_bytes.number / ((double)TARGET_MIB * MIB) - 1));
+    assert_true(fabs(sums.memory_peak_bytes.number / ((double)TARGET_MIB * MIB) - 1) < 0.02);
+}
+
+static void burn_cpu(struct shared *shared)
+{
+    struct timespec used;
+    pid_t pid = fork();
+
+    (void)shared;
+    if (pid == 0) {
+        do {
+            clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+        } while (used.tv_sec == 0 && used.tv_nsec < 200000000);
+        _exit(0);
+    }
+    waitpid(pid, NULL, 0);
+}
+
+static void test_cpu_time(void **state)
+{
+    (void)state;
+    struct pw_cgroups *cgroups = open_or_skip();
+    struct pw_cgroup_sums sums;
+    struct played warden = start_warden(burn_cpu, NULL);
+
+    enter(cgroups, 0, warden.pid);
+    let_work(&warden);
+    pw_cgroup_read(cgroups, 0, &sums);
+    end_warden(&warden);
+    pw_cgroups_close(cgroups); /* without leave() */
+    if (!pw_value_is_present(sums.cpu_ns)) {
+        print_message("[  SKIP  ] no CPU time of groups\n");
+        skip();
+    }
+    print_message("0.2 s of CPU: %+.3f %%\n", 100 * (sums.cpu_ns.number / 2e8 - 1));
+    assert_true(fabs(sums.cpu_ns.number / 2e8 - 1) < 0.03);
+    if (pw_value_is_present(sums.pids_peak))
+        assert_value(sums.pids_peak, 1); /* the burner, without the warden */
+    if (pw_value_is_present(sums.cpu_some_ns))
+        assert_true(sums.cpu_some_ns.number >= 0);
+}
+
+static void daemonize(struct shared *shared)
+{
+    if (fork() == 0) {
+        setsid();
+        if (fork() == 0) {
+            shared->daemon = getpid();
+            __atomic_store_n(&shared->is_ready, 1, __ATOMIC_SEQ_CST);
+            for (;;)
+                pause();
+        }
+        _exit(0);
+    }
+    wait(NULL);
+    while (!__atomic_load_n(&shared->is_ready, __ATOMIC_SEQ_CST))
+        sched_yield();
+}
+
+static void test_daemon(void **state)
+{
+    (void)state;
+    struct pw_cgroups *cgroups = open_or_skip();
+    struct shared *shared = share();
+    struct played warden = start_warden(daemonize, shared);
+    struct pw_err err = PW_ERR_INIT;
+
+    enter(cgroups, 1, warden.pid);
+    let_work(&warden);
+    assert_true(is_member(cgroups, 1, warden.pid));
+    assert_true(is_member(cgroups, 1, shared->daemon));
+    assert_false(is_member(cgroups, 0, shared->daemon));
+    PW_FD_AUTO daemon_fd = open_pid(shared->daemon);
+    end_warden(&warden);
+    assert_false(has_ended(daemon_fd, 0));
+    if (pw_cgroup_leave(cgroups, 1, &err) != 0)
+        fail_msg("%s", err.message);
+    assert_true(has_ended(daemon_fd, WAIT_MS));
+    assert_false(is_member(cgroups, 1, shared->daemon));
+    pw_cgroups_close(cgroups);
+    munmap(shared, sizeof *shared);
+}
+
+static void test_release(void **state)
+{
+    (void)state;
+    struct pw_cgroups *cgroups = open_or_skip();
+    struct shared *shared = share();
+    struct played warden = start_warden(daemonize, shared);
+    char home[PW_CGROUP_NAME_MAX];
+
+    enter(cgroups, 0, warden.pid);
+    home_of(warden.pid, home);
+    let_work(&warden);
+    PW_FD_AUTO daemon_fd = open_pid(shared->daemon);
+    end_warden(&warden);
+    assert_int_equal(pw_cgroup_release(cgroups, 0, NULL), 0);
+    pw_cgroups_close(cgroups);
+    assert_false(stands(home));
+    assert_false(has_ended(daemon_fd, 0));
+    assert_int_equal(kill(shared->daemon, SIGKILL), 0);
+    assert_true(has_ended(daemon_fd, WAIT_MS));
+    munmap(shared, sizeof *shared);
+}
+
+/* Many at once, each again and again: nothing mixes, and nothing stays. */
+static void test_many(void **state)
+{
+    (void)state;
+    enum { WORKERS = 16, ROUNDS = 3 };
+    struct pw_cgroups *cgroups = open_or_skip();
+    struct played wardens[WORKERS];
+    char home[PW_CGROUP_NAME_MAX];
+
+    for (int round = 0; round < ROUNDS; round++) {
+        for (unsigned i = 0; i < WORKERS; i++) {
+            wardens[i] = start_warden(touch_memory, NULL);
+            enter(cgroups, i, wardens[i].pid);
+        }
+        home_of(wardens[0].pid, home);
+        for (unsigned i = 0; i < WORKERS; i++) {
+            PW_FREE_AUTO pid_t *pids = NULL;
+            size_t count = 0;
+            assert_int_equal(pw_cgroup_members(cgroups, i, &pids, &count, NULL), 0);
+            assert_int_equal(count, 1);
+            assert_int_equal(pids[0], wardens[i].pid);
+        }
+        for (unsigned i = 0; i < WORKERS; i++) {
+            end_warden(&wardens[i]);
+            assert_int_equal(pw_cgroup_leave(cgroups, i, NULL), 0);
+        }
+    }
+    pw_cgroups_close(cgroups);
+    assert_false(stands(home));
+}
+
+/* Another perfwrap, with a process in its leaf; its pid is daemon's. */
+static pid_t start_other(struct shared *shared)
+{
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct pw_cgroups_setup setup = PW_CGROUPS_SETUP_INIT;
+        struct pw_cgroups *cgroups = NULL;
+        pid_t sleeper = fork();
+        if (sleeper == 0) {
+            for (;;)
+                pause();
+        }
+        if (pw_cgroups_open(&setup, &cgroups, NULL) != 0 ||
+            pw_cgroup_enter(cgroups, 0, sleeper, NULL) != 0)
+            _exit(1);
+        shared->daemon = sleeper;
+        __atomic_store_n(&shared->is_ready, 1, __ATOMIC_SEQ_CST);
+        for (;;)
+            pause();
+    }
+    while (!__atomic_load_n(&shared->is_ready, __ATOMIC_SEQ_CST)) {
+        assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+        sched_yield();
+    }
+    return pid;
+}
+
+static void test_stale(void **state)
+{
+    (void)state;
+    char killed_home[PW_CGROUP_NAME_MAX], living_home[PW_CGROUP_NAME_MAX];
+
+    struct pw_cgroups *cgroups = open_or_skip();
+    struct pw_cgroup_powers powers;
+    pw_cgroups_get_powers(cgroups, &powers);
+    pw_cgroups_close(cgroups);
+    if (powers.moved) {
+        print_message("[  SKIP  ] this group has room for one perfwrap\n");
+        skip();
+    }
+    struct shared *killed = share(), *living = share();
+    pid_t killed_pid = start_other(killed), living_pid = start_other(living);
+    PW_FD_AUTO killed_fd = open_pid(killed->daemon);
+    PW_FD_AUTO living_fd = open_pid(living->daemon);
+    home_of(killed->daemon, killed_home);
+    home_of(living->daemon, living_home);
+    assert_int_equal(kill(killed_pid, SIGKILL), 0);
+    assert_int_equal(waitpid(killed_pid, NULL, 0), killed_pid);
+    assert_true(stands(killed_home));
+    assert_false(has_ended(killed_fd, 0));
+
+    cgroups = open_or_skip();
+    assert_false(stands(killed_home));
+    assert_true(has_ended(killed_fd, WAIT_MS));
+    assert_true(stands(living_home));
+    assert_false(has_ended(living_fd, 0));
+    pw_cgroups_close(cgroups);
+
+    assert_int_equal(kill(living_pid, SIGKILL), 0);
+    assert_int_equal(waitpid(living_pid, NULL, 0), living_pid);
+    cgroups = open_or_skip();
+    assert_false(stands(living_home));
+    assert_true(has_ended(living_fd, WAIT_MS));
+    pw_cgroups_close(cgroups);
+    munmap(killed, sizeof *killed);
+    munmap(living, sizeof *living);
+}
+
+/* A folder that has our name, but groups that we would not make, is not touched. */
+static void test_not_ours(void **state)
+{
+    (void)state;
+    struct pw_cgroups *cgroups = open_or_skip();
+    PW_FREE_AUTO struct pw_cgroup_layout *layout = NULL;
+    char path[PATH_MAX + 64], inner[PATH_MAX + 96];
+
+    pw_cgroups_close(cgroups);
+    assert_int_equal(pw_cgroup_layout_read("/proc", &layout, NULL), 0);
+    const struct pw_cgroup_place *place = pw_cgroup_layout_find(layout, NULL);
+    if (place == NULL)
+        skip();
+    snprintf(path, sizeof path, "%s/perfwrap-aaaaaa", place->folder);
+    snprintf(inner, sizeof inner, "%s/other", path);
+    assert_int_equal(mkdir(path, 0755), 0);
+    assert_int_equal(mkdir(inner, 0755), 0);
+    cgroups = open_or_skip();
+    pw_cgroups_close(cgroups);
+    assert_int_equal(rmdir(inner), 0);
+    assert_int_equal(rmdir(path), 0);
+}
+
+/* Version 1 has no cgroup.kill. */
+static void test_remove_in_v1(void **state)
+{
+    (void)state;
+    PW_FREE_AUTO struct pw_cgroup_layout *layout = NULL;
+    const struct pw_cgroup_place *place = NULL;
+    struct shared *shared = share();
+
+    if (pw_cgroup_layout_read("/proc", &layout, NULL) == 0)
+        place = pw_cgroup_layout_find(layout, "pids");
+    PW_FD_AUTO own_fd = place == NULL ? -1 : open(place->folder, O_RDONLY | O_DIRECTORY);
+    if (own_fd < 0 || mkdirat(own_fd, "perfwrap-test", 0755) != 0) {
+        print_message("[  SKIP  ] no version 1, or not ours\n");
+        skip();
+    }
+    assert_int_equal(mkdirat(own_fd, "perfwrap-test/nested", 0755), 0);
+    struct played warden = start_warden(daemonize, shared);
+    assert_int_equal(pw_cgroup_attach(own_fd, "perfwrap-test/nested", warden.pid), 0);
+    let_work(&warden);
+    PW_FD_AUTO daemon_fd = open_pid(shared->daemon);
+    assert_int_equal(pw_cgroup_remove(own_fd, "perfwrap-test"), 0);
+    assert_true(has_ended(daemon_fd, WAIT_MS));
+    assert_int_equal(pw_cgroup_remove(own_fd, "perfwrap-test"), 0); /* is not there: fine */
+    end_warden(&warden);
+    munmap(shared, sizeof *shared);
+}
+
+/* Somebody removes our folder: an error, and nothing else. */
+static void test_removed_meanwhile(void **state)
+{
+    (void)state;
+    struct pw_cgroups *cgroups = open_or_skip();
+    PW_FREE_AUTO struct pw_cgroup_layout *layout = NULL;
+    struct pw_cgroup_powers powers;
+    struct pw_cgroup_sums sums;
+    struct pw_err err = PW_ERR_INIT;
+    struct played warden = start_warden(touch_memory, NULL);
+    char home[PW_CGROUP_NAME_MAX], path[PATH_MAX + PW_CGROUP_NAME_MAX];
+
+    pw_cgroups_get_powers(cgroups, &powers);
+    enter(cgroups, 0, warden.pid);
+    home_of(warden.pid, home);
+    end_warden(&warden);
+    if (powers.moved) {
+        pw_cgroups_close(cgroups);
+        print_message("[  SKIP  ] this process is in it\n");
+        skip();
+    }
+    assert_int_equal(pw_cgroup_leave(cgroups, 0, NULL), 0);
+    assert_int_equal(pw_cgroup_layout_read("/proc", &layout, NULL), 0);
+    for (size_t i = 0; i < layout->count; i++) {
+        snprintf(path, sizeof path, "%s/%s", layout->places[i].folder, home);
+        (void)rmdir(path);
+    }
+    assert_false(stands(home));
+    assert_int_equal(pw_cgroup_enter(cgroups, 0, getpid(), &err), -1);
+    assert_contains(err.message, "worker 0: ");
+    assert_contains(err.remedy, "removed");
+    pw_cgroup_read(cgroups, 0, &sums);
+    assert_absent(sums.cpu_ns, PW_ABSENT_NOT_MEASURED);
+    assert_int_equal(pw_cgroup_leave(cgroups, 0, NULL), 0);
+    pw_cgroups_close(cgroups);
+}
+
+static void test_unprivileged(void **state)
+{
+    (void)state;
+    int status = -1;
+
+    if (geteuid() != 0) {
+        print_message("[  SKIP  ] only root can become somebody without rights\n");
+        skip();
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct pw_cgroups_setup setup = PW_CGROUPS_SETUP_INIT;
+        struct pw_cgroups *cgroups = NULL;
+        struct pw_err err = PW_ERR_INIT;
+        if (setgid(65534) != 0 || setuid(65534) != 0)
+            _exit(2);
+        if (pw_cgroups_open(&setup, &cgroups, &err) == 0)
+            _exit(3);
+        _exit(err.cls == PW_ERR_SYSTEM && strstr(err.remedy, "Delegate=yes") != NULL ? 0 : 4);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+int main(void)
+{
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, drop_folder)
+    const struct CMUnitTest tests[] = {
+        IN_FOLDER(test_layout_v2),
+        IN_FOLDER(test_layout_hybrid),
+        IN_FOLDER(test_layout_v1_only),
+        IN_FOLDER(test_layout_namespaces),
+        IN_FOLDER(test_layout_writable_first),
+        IN_FOLDER(test_layout_nonsense),
+        IN_FOLDER(test_nothing_there),
+        IN_FOLDER(test_not_a_cgroupfs),
+        IN_FOLDER(test_delegation),
+        IN_FOLDER(test_delegation_of_users_and_namespaces),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_since),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_memory_peak),
+        cmocka_unit_test(test_cpu_time),
+        cmocka_unit_test(test_daemon),
+        cmocka_unit_test(test_release),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_stale),
+        cmocka_unit_test(test_not_ours),
+        cmocka_unit_test(test_remove_in_v1),
+        cmocka_unit_test(test_removed_meanwhile),
+        cmocka_unit_test(test_unprivileged),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,81 @@
+/*
+ * Block I/O: requests (struct bio) by the thread that hands them to the block layer, at the device
+ * that its file system is on. Bytes and requests count when they are queued, times when they have
+ * completed. A request that a stacked device (LVM, RAID, encryption) makes out of one is not
+ * counted again, nor are the pieces that one is split into. Flushes that carry no data are requests
+ * of 0 bytes; discards and zone commands move no data and are left out.
+ *
+ * What the page cache writes back later is queued by threads of the kernel and belongs to nobody
+ * here: of buffered writes only what the worker itself waits for (fsync, O_DIRECT, O_SYNC) is seen.
+ * Requests of io_uring's workers count if those threads are tracked.
+ */
+#ifndef PW_PROBE_BPF_ACCOUNT_BLOCK_BPF_H
+#define PW_PROBE_BPF_ACCOUNT_BLOCK_BPF_H
+
+#include "wrapper/probe/bpf/account_io.bpf.h"
+
+enum { BLOCK_OP_MASK = 0xff, BLOCK_OP_READ = 0, BLOCK_OP_WRITE = 1 }; /* linux/blk_types.h */
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, IO_BIOS);
+    __type(key, __u64);
+    __type(value, struct io_bio);
+} io_bios SEC(".maps");
+
+static __always_inline int block_queued(struct bio *bio)
+{
+    const struct pw_thread_entry *thread = tracked_current();
+    if (!thread)
+        return 0;
+    struct task_struct___io *task = (void *)bpf_get_current_task();
+    if (BPF_CORE_READ(task, bio_list))
+        return 0; /* a stacked device's: counted above it */
+    __u32 op = bio->bi_opf & BLOCK_OP_MASK, slot = thread->slot;
+    if (op != BLOCK_OP_READ && op != BLOCK_OP_WRITE)
+        return 0;
+    struct io_sums *sums = io_sums_of(slot);
+    if (!sums)
+        return 0;
+    add(&sums->block_requests, 1);
+    add(op == BLOCK_OP_READ ? &sums->block_read_bytes : &sums->block_written_bytes,
+        bio->bi_iter.bi_size);
+    __u64 key = (__u64)bio;
+    struct io_bio under_way = {.at_ns = bpf_ktime_get_ns(), .slot = slot};
+    if (bpf_map_update_elem(&io_bios, &key, &under_way, BPF_ANY))
+        add(&sums->lost_bios, 1);
+    return 0;
+}
+
+/* Linux 5.11 took the queue away, which was the first argument; user space loads one of the two. */
+SEC("?tp_btf/block_bio_queue")
+int BPF_PROG(account_block_queue, struct bio *bio)
+{
+    return block_queued(bio);
+}
+
+SEC("?tp_btf/block_bio_queue")
+int BPF_PROG(account_block_queue_old, void *queue, struct bio *bio)
+{
+    return block_queued(bio);
+}
+
+SEC("?tp_btf/block_bio_complete")
+int BPF_PROG(account_block_complete, void *queue, struct bio *bio)
+{
+    __u64 key = (__u64)bio;
+    struct io_bio *under_way = bpf_map_lookup_elem(&io_bios, &key);
+    if (!under_way)
+        return 0;
+    __u32 slot = under_way->slot;
+    __u64 took_ns = bpf_ktime_get_ns() - under_way->at_ns;
+    struct io_sums *sums = io_sums_of(slot);
+    if (sums) {
+        add(&sums->block_ns, took_ns);
+        raise_to(&sums->longest_block_ns, took_ns);
+    }
+    bpf_map_delete_elem(&io_bios, &key);
+    return 0;
+}
+
+#endif

@@ -1,0 +1,53 @@
+/* Shared by account*.c only. */
+#ifndef PW_PROBE_BPF_ACCOUNT_IMPL_H
+#define PW_PROBE_BPF_ACCOUNT_IMPL_H
+
+#include <account.skel.h> /* generated of account.bpf.c */
+#include <bpf/libbpf.h>
+#include "core/limits.h"
+#include "wrapper/probe/bpf/account.h"
+#include "wrapper/probe/bpf/account_abi.h"
+
+enum { PW_ACCOUNT_WHY = 256 };
+
+/* What a worker's processes have told so far. */
+struct pw_account_slot {
+    bool watched;
+    pid_t warden_pid;
+    uint64_t lost; /* ended processes beyond the limit, or for which there was no memory */
+    struct pw_process_event *ended;
+    size_t count, capacity;
+};
+
+struct pw_account {
+    struct pw_account_bpf *programs;
+    struct ring_buffer *ring;
+    struct pw_kernel_powers powers;
+    char why_not[PW_ACCOUNT_WHY];
+    uint64_t page_bytes;
+    bool syscalls;
+    unsigned slot_count;
+    struct pw_account_slot *slots;
+};
+
+/* What tests turn; 0: as usual. */
+struct pw_account_knobs {
+    unsigned ring_bytes; /* a power of two, whole pages */
+    unsigned threads;    /* tracked at once */
+    bool no_fetch;       /* as on kernels before 5.12 */
+    bool no_memory;      /* as if the tracepoint were missing */
+};
+int pw_account_open_as(const struct pw_account_options *options,
+                       const struct pw_account_knobs *knobs, struct pw_account **ret_account,
+                       struct pw_err *err);
+
+/* For ring_buffer__new(): an ended process, to be kept. `context` is the account. */
+int pw_account_keep(void *context, void *data, size_t size);
+/* Fills table[number] with the enum pw_bpf_wait of system calls. */
+void pw_account_fill_waits(unsigned char table[PW_BPF_SYSCALLS_MAX]);
+
+/* What the kernel's BTF names, without taking it apart: names[i] is in it -> ret[i]. -1 if there is
+ * no BTF. */
+int pw_account_find_names(const char *const *names, size_t count, bool *ret, struct pw_err *err);
+
+#endif
