@@ -180,14 +180,21 @@ static void add_row(const struct section *section, const struct pw_metric *metri
     }
 }
 
-/* Of optional metrics, where none is there. */
+/* An optional metric is shown where there is a value. */
+static bool is_shown(const struct section *section, const struct pw_metric *metric,
+                     const struct pw_summary *summary)
+{
+    if (section_of(metric) != section || is_repeated_in_mib(summary, metric)) {
+        return false;
+    }
+    return !metric->optional ||
+           pw_value_is_present(pw_summary_stat(summary, metric->id, PW_STAT_MEAN));
+}
+
 static bool is_left_out(const struct section *section, const struct pw_summary *summary)
 {
     for (size_t m = 0; m < PW_METRIC_COUNT; m++) {
-        const struct pw_metric *metric = &pw_metrics[m];
-        if (section_of(metric) == section &&
-            (!metric->optional ||
-             pw_value_is_present(pw_summary_stat(summary, metric->id, PW_STAT_MEAN)))) {
+        if (is_shown(section, &pw_metrics[m], summary)) {
             return false;
         }
     }
@@ -210,7 +217,7 @@ static void add_section(const struct section *section, const struct pw_summary *
     pw_document_heading(document, 2, section->title);
     pw_document_table(document, headers, section->stat_count + 1, 1);
     for (size_t m = 0; m < PW_METRIC_COUNT; m++) {
-        if (section_of(&pw_metrics[m]) == section && !is_repeated_in_mib(summary, &pw_metrics[m])) {
+        if (is_shown(section, &pw_metrics[m], summary)) {
             add_row(section, &pw_metrics[m], summary, document);
         }
     }

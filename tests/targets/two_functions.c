@@ -7,17 +7,17 @@
  *   jit     heavy() calls code that was copied into anonymous memory, as a JIT compiler makes it,
  *           whose name (jitted_code) stands in /tmp/perf-PID.map
  *
- * Truth: printed at the end, "heavy NS light NS all NS pid PID": by CLOCK_THREAD_CPUTIME_ID, read at the
- * borders of each call; `all` is the process's user and system time. Not optimised, with frame
- * pointers (see its flags in the build). Where copied code may not be executed it prints nothing and
- * returns 99.
+ * Truth: printed at the end, "heavy NS light NS all NS pid PID": by CLOCK_THREAD_CPUTIME_ID, read
+ * at the borders of each call; `all` is the process's user and system time. Not optimised, with
+ * frame pointers (see its flags in the build). Where copied code may not be executed it prints
+ * nothing and returns 99.
  */
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include "tests/targets/target.h"
 
-enum { PIECES = 50, COUNT = 100000, BUFFER_BYTES = 1 << 20, PATH_BYTES = 64 };
+enum { PIECES = 50, COUNT = 300000, BUFFER_BYTES = 1 << 20, PATH_BYTES = 64 };
 
 #define NOT_INLINED __attribute__((noinline))
 

@@ -36,6 +36,13 @@
 #define HAS_FRAME_POINTERS false
 #endif
 
+/* Threads begin in ThreadSanitizer's library, of which the sampler knows nothing. */
+#ifdef __SANITIZE_THREAD__
+#define BEGINS_ELSEWHERE true
+#else
+#define BEGINS_ELSEWHERE false
+#endif
+
 enum { SPINS = 2000000, ROUNDS = 100, DEPTH = 200, PROGRAMS = 40, FAST_HZ = 10000 };
 static const double usual_hz = 997;
 
@@ -392,7 +399,9 @@ static void two_functions(void **state)
             called += is_named(&profile, stack, 1, "burn") ? stack->samples : 0;
         }
         assert_share((double)called, (double)profile.samples, 1, 0.1, "with their caller");
-        assert_share((double)profile.broken, (double)profile.samples, 0, 0.1, "broken stacks");
+        if (!BEGINS_ELSEWHERE) {
+            assert_share((double)profile.broken, (double)profile.samples, 0, 0.1, "broken stacks");
+        }
     }
     pw_cpu_profile_done(&profile);
     take(sampler, 0, &profile);

@@ -146,6 +146,13 @@ static int await(struct pw_profiler *profiler, struct warden *warden)
     return WEXITSTATUS(status);
 }
 
+static double number_behind(const char *text, const char *word)
+{
+    const char *found = strstr(text, word);
+    assert_non_null(found);
+    return strtod(found + strlen(word), NULL);
+}
+
 static struct truth truth_of(struct warden *warden)
 {
     struct truth truth = {.pid = 0};
@@ -153,9 +160,10 @@ static struct truth truth_of(struct warden *warden)
     assert_int_equal(pw_fd_read_all(warden->output, "output", 4096, &text, NULL, NULL), 0);
     pw_fd_done(&warden->output);
     if (text[0] != '\0') {
-        assert_int_equal(sscanf(text, "heavy %lf light %lf all %lf pid %d", &truth.heavy_ns,
-                                &truth.light_ns, &truth.all_ns, &truth.pid),
-                         4);
+        truth.heavy_ns = number_behind(text, "heavy ");
+        truth.light_ns = number_behind(text, "light ");
+        truth.all_ns = number_behind(text, "all ");
+        truth.pid = (int)number_behind(text, "pid ");
     }
     return truth;
 }
@@ -337,8 +345,8 @@ static void jit_code(void **state)
     if (status == 0) {
         struct part jitted = part_of(&profile, "jitted_code");
         assert_int_equal(jitted.kind, PW_FRAME_JIT);
-        assert_ratio(jitted.self_ns, truth.heavy_ns, 1, 0.05, "code made at run time");
-        assert_ratio(part_of(&profile, "heavy").total_ns, truth.heavy_ns, 1, 0.05, "its caller's");
+        assert_ratio(jitted.self_ns, truth.heavy_ns, 1, 0.08, "code made at run time");
+        assert_ratio(part_of(&profile, "heavy").total_ns, truth.heavy_ns, 1, 0.08, "its caller's");
     }
     pw_cpu_profile_done(&profile);
     pw_profiler_free(profiler);
@@ -371,7 +379,7 @@ static void short_programs(void **state)
     print_message("%lu samples, %.0f ms of %.0f ms, of true %.0f ms\n", profile.samples,
                   (double)profile.weight_ns / 1e6, cpu_ns / 1e6, of_true_ns / 1e6);
     if (strcmp(pw_profiler_facts(profiler)->mode, "whole-machine") == 0) {
-        assert_ratio((double)profile.weight_ns, cpu_ns, 1, 0.15, "weights of the CPU time");
+        assert_ratio((double)profile.weight_ns, cpu_ns, 1, 0.12, "weights of the CPU time");
         assert_true(of_true_ns > 0.3 * cpu_ns);
     }
     pw_cpu_profile_done(&profile);

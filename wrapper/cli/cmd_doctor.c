@@ -17,9 +17,10 @@ enum {
     WIDTH_LEAST = 60,
     WIDTH_MOST = 120, /* longer lines are hard to read */
     NAME_SHOWN = 24,  /* bytes of a mistyped name: the list behind it is to fit too */
+    STATE_WIDTH = 9,  /* of "limited" and two blanks */
+    WORDS_INDENT = 9, /* of "    for: " */
     LABEL_GAP = 2,    /* between a field's label and its text (core/document_text.c) */
 };
-static const char state_indent[] = "         "; /* as wide as "limited" and two blanks */
 
 struct doctor_options {
     bool json, no_color, help;
@@ -208,47 +209,64 @@ static size_t line_width(void)
                                       : size.ws_col;
 }
 
-/* Adds fields with "FIRST TEXT", broken between words so that none is wider than `width`; what
- * follows the first stands below TEXT, without a label. */
-static void add_field(struct pw_document *document, const char *label, bool bad, const char *first,
-                      const char *text, size_t width)
+/* How much of `text` goes on a line with room for `room` bytes: whole words, at least one. */
+static size_t line_length(const char *text, size_t room)
 {
-    size_t room = width > strlen(first) ? width - strlen(first) : 1;
-    for (bool begins = true; *text != '\0' || begins; begins = false) {
-        size_t length = strlen(text);
-        if (length > room) {
-            length = room;
-            while (length > 0 && text[length] != ' ') {
-                length--;
-            }
-            length = length > 0 ? length : strcspn(text, " ");
-        }
-        const char *head = begins ? first : "";
-        int pad = begins ? 0 : (int)strlen(first);
-        if (bad) {
-            pw_document_bad_field(document, label, "%s%*s%.*s", head, pad, "", (int)length, text);
-        } else {
-            pw_document_field(document, label, "%s%*s%.*s", head, pad, "", (int)length, text);
-        }
-        label = "";
-        text += length;
-        text += strspn(text, " ");
+    size_t length = strlen(text);
+    if (length <= room) {
+        return length;
     }
+    length = room;
+    while (length > 0 && text[length] != ' ') {
+        length--;
+    }
+    return length > 0 ? length : strcspn(text, " ");
+}
+
+static const char *next_line(const char *text, size_t length)
+{
+    text += length;
+    return text + strspn(text, " ");
+}
+
+/* "NAME  STATE    FOUND", and what does not fit below FOUND. */
+static void report_found(const struct pw_power *power, const char *label, size_t width,
+                         struct pw_document *document)
+{
+    const char *state = pw_power_state_name(power->state), *text = power->found;
+    size_t room = width - strlen(label) - LABEL_GAP - STATE_WIDTH;
+    do {
+        int length = (int)line_length(text, room);
+        if (power->state == PW_POWER_OK) {
+            pw_document_field(document, label, "%-*s%.*s", STATE_WIDTH, state, length, text);
+        } else {
+            pw_document_bad_field(document, label, "%-*s%.*s", STATE_WIDTH, state, length, text);
+        }
+        text = next_line(text, (size_t)length);
+        label = state = "";
+    } while (*text != '\0');
+}
+
+/* "    HEAD TEXT", and what does not fit below TEXT. */
+static void report_words(const char *head, const char *text, size_t width,
+                         struct pw_document *document)
+{
+    size_t room = width - WORDS_INDENT;
+    do {
+        int length = (int)line_length(text, room);
+        pw_document_paragraph(document, "%*s%.*s", WORDS_INDENT, head, length, text);
+        text = next_line(text, (size_t)length);
+        head = "";
+    } while (*text != '\0');
 }
 
 static void report_power(const struct pw_power *power, const char *label, size_t width,
                          struct pw_document *document)
 {
-    char first[sizeof state_indent];
-    (void)snprintf(first, sizeof(first), "%-*s", (int)sizeof(state_indent) - 1,
-                   pw_power_state_name(power->state));
-    add_field(document, label, power->state != PW_POWER_OK, first, power->found, width);
-    char adds[sizeof state_indent + sizeof "for: "];
-    (void)snprintf(adds, sizeof(adds), "%s%s", state_indent, "for: ");
-    add_field(document, "", false, adds, power->adds, width);
+    report_found(power, label, width, document);
+    report_words("for: ", power->adds, width, document);
     if (power->remedy) {
-        (void)snprintf(adds, sizeof(adds), "%s%s", state_indent, "do:  ");
-        add_field(document, "", false, adds, power->remedy, width);
+        report_words("do:  ", power->remedy, width, document);
     }
 }
 
@@ -260,7 +278,7 @@ static void report(const struct pw_powers *powers, const struct required *requir
         size_t length = strlen(powers->items[i].name);
         label_width = length > label_width ? length : label_width;
     }
-    size_t width = line_width() - label_width - LABEL_GAP;
+    const size_t width = line_width();
     for (size_t i = 0; i < powers->count; i++) {
         const struct pw_power *power = &powers->items[i];
         if (i == 0 || strcmp(power->area, power[-1].area) != 0) {

@@ -431,8 +431,8 @@ static const struct pw_option options[] = {
      .help =
          "The most exact source of numbers to use: the kernel's own account by eBPF (every "
          "process, wait and peak, however short), a cgroup for each worker, or /proc alone. "
-         "Each falls back to the next where the machine does not allow it, and the summary says "
-         "so; auto is eBPF where that is allowed, and a cgroup only where it is not. See "
+         "Each is used together with those after it; where the machine does not allow one, the run "
+         "goes on with the others and the summary says so. auto is ebpf without a warning then. See "
          "`perfwrap doctor`."},
     {.name = "account-syscalls",
      .type = PW_OPTION_FLAG,

@@ -28,7 +28,8 @@ struct leaf {
 struct pw_cgroups {
     struct pw_cgroup_branch branches[PW_CGROUP_BRANCHES];
     size_t branch_count;
-    struct leaf *leaves; /* by worker */
+    char home[PW_CGROUP_NAME_MAX]; /* what our folders are called */
+    struct leaf *leaves;           /* by worker */
     size_t leaf_count;
     unsigned long serial; /* of the last leaf */
     int throttle_fd;      /* the folder of the nearest group with the cpu controller, or -1 */
@@ -340,6 +341,7 @@ static void add_branch(struct pw_cgroups *cgroups, const struct pw_cgroup_place 
     *branch = (struct pw_cgroup_branch){.is_v2 = place->is_v2, .own_fd = -1, .home_fd = -1};
     (void)snprintf(branch->label, sizeof branch->label, name == NULL ? "v2" : "v1 %s", name);
     (void)strcpy(branch->folder, place->folder);
+    (void)strcpy(branch->home, cgroups->home);
     if (pw_cgroup_home_make(branch, &refusal) == 0) {
         cgroups->branch_count++;
         pw_cgroup_control_enable(branch, why_not, sizeof why_not);
@@ -432,6 +434,7 @@ int pw_cgroups_open(const struct pw_cgroups_setup *setup, struct pw_cgroups **re
     if (cgroups == NULL)
         return pw_err_memory(err);
     cgroups->throttle_fd = -1;
+    pw_cgroup_home_choose(cgroups->home);
     if (open_layout(cgroups, setup, layout, err) != 0) {
         pw_cgroups_close(cgroups);
         return -1;

@@ -100,7 +100,7 @@ static void remove_stale(int own_fd)
     (void)closedir(dir);
 }
 
-static void choose_name(char name[PW_CGROUP_NAME_MAX])
+void pw_cgroup_home_choose(char name[PW_CGROUP_NAME_MAX])
 {
     unsigned char bytes[RANDOM_LENGTH] = {0};
     char letters[RANDOM_LENGTH + 1] = "";
@@ -117,7 +117,6 @@ static int make_one(struct pw_cgroup_branch *branch)
 {
     struct stat locked, named;
 
-    choose_name(branch->home);
     if (mkdirat(branch->own_fd, branch->home, 0755) != 0)
         return -1;
     PW_FD_AUTO fd = open_locked(branch->own_fd, branch->home);
@@ -148,6 +147,7 @@ int pw_cgroup_home_make(struct pw_cgroup_branch *branch, struct pw_err *err)
             return 0;
         if (errno != EEXIST)
             break;
+        pw_cgroup_home_choose(branch->home);
     }
     pw_cgroup_refuse(err, errno, branch);
     pw_fd_done(&branch->own_fd);

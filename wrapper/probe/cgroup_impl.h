@@ -53,7 +53,9 @@ bool pw_cgroup_has_file(int dir_fd, const char *group, const char *file);
 
 /* cgroup_home.c. */
 #define PW_CGROUP_SELF "self"
-/* Removes what others left behind, makes the folder and locks it. */
+/* A name for the folder, the same in all branches unless it is taken in one. */
+void pw_cgroup_home_choose(char name[PW_CGROUP_NAME_MAX]);
+/* Removes what others left behind, makes the folder `branch->home` and locks it. */
 int pw_cgroup_home_make(struct pw_cgroup_branch *branch, struct pw_err *err);
 /* Removes it; perfwrap is moved back where it has been moved. */
 void pw_cgroup_home_remove(struct pw_cgroup_branch *branch);

@@ -256,6 +256,8 @@ static bool read_kib(const char *line, size_t length, const char *name, uint64_t
 
     if (!begins_with(line, length, name))
         return false;
+    while (cursor < end && *cursor == ' ')
+        cursor++;
     if (!pw_proc_number_next(&cursor, end, &kib))
         return false;
     *ret_bytes = kib > PW_PROC_NUMBER_MAX / 1024 ? PW_PROC_NUMBER_MAX : kib * 1024;

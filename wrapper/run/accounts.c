@@ -20,8 +20,8 @@ struct pw_accounts {
     struct pw_cpu_profile profile; /* of all measured iterations */
     json_t *trace_paths;
     unsigned traces;
-    bool *watched; /* slots */
-    bool told;     /* a failure of a worker's watching was warned of */
+    enum { SLOT_FREE, SLOT_WATCHED, SLOT_TAKEN } * slots;
+    bool told; /* a failure of a worker's watching was warned of */
 };
 
 static void refuse(struct pw_accounting *accounting, enum pw_rung rung, const struct pw_err *err)
@@ -118,8 +118,8 @@ int pw_accounts_open(const struct pw_plan *plan, struct pw_run_record *run,
     pw_cpu_profile_init(&accounts->profile, 0);
     accounts->plan = plan;
     accounts->run = run;
-    accounts->watched = calloc(plan->concurrency, sizeof *accounts->watched);
-    if (!accounts->watched) {
+    accounts->slots = calloc(plan->concurrency, sizeof *accounts->slots);
+    if (!accounts->slots) {
         pw_accounts_close(accounts);
         return pw_err_memory(err);
     }
@@ -194,7 +194,7 @@ void pw_accounts_close(struct pw_accounts *accounts)
     pw_account_close(accounts->account);
     pw_cpu_profile_done(&accounts->profile);
     json_decref(accounts->trace_paths);
-    free(accounts->watched);
+    free(accounts->slots);
     free(accounts);
 }
 
@@ -214,7 +214,7 @@ void pw_accounts_watch(struct pw_accounts *accounts, unsigned slot, pid_t warden
     struct pw_err err = PW_ERR_INIT;
     if (!accounts)
         return;
-    accounts->watched[slot] = true;
+    accounts->slots[slot] = SLOT_WATCHED;
     if (accounts->cgroups && pw_cgroup_enter(accounts->cgroups, slot, warden_pid, &err))
         tell(accounts, "cgroups' account", &err);
     if (accounts->account && pw_account_watch(accounts->account, slot, warden_pid, &err))
@@ -248,15 +248,6 @@ static struct pw_value scaled(struct pw_value value, double factor)
     return pw_value_is_present(value) ? pw_value_of(value.number * factor) : value;
 }
 
-static void leave_cgroup(struct pw_accounts *accounts, unsigned slot)
-{
-    struct pw_err err = PW_ERR_INIT;
-    int result = accounts->plan->keep_orphans ? pw_cgroup_release(accounts->cgroups, slot, &err)
-                                              : pw_cgroup_leave(accounts->cgroups, slot, &err);
-    if (result)
-        tell(accounts, "cgroups' account any more", &err);
-}
-
 static void take_cgroup(struct pw_accounts *accounts, unsigned slot, struct pw_value *values)
 {
     static const double MIB = 1048576, SEC = 1e9, MS = 1e6;
@@ -273,7 +264,6 @@ static void take_cgroup(struct pw_accounts *accounts, unsigned slot, struct pw_v
     values[PW_METRIC_CGROUP_PRESSURE_MEMORY] = scaled(sums.memory_some_ns, 1 / MS);
     values[PW_METRIC_CGROUP_PRESSURE_IO] = scaled(sums.io_some_ns, 1 / MS);
     values[PW_METRIC_CGROUP_OOM_KILLS] = sums.oom_kills;
-    leave_cgroup(accounts, slot);
 }
 
 static int take_account(struct pw_accounts *accounts, unsigned slot,
@@ -312,7 +302,7 @@ int pw_accounts_take(struct pw_accounts *accounts, unsigned slot, struct pw_work
 {
     if (!accounts)
         return 0;
-    accounts->watched[slot] = false;
+    accounts->slots[slot] = SLOT_TAKEN;
     if (accounts->cgroups)
         take_cgroup(accounts, slot, record->values);
     if (accounts->account)
@@ -321,21 +311,31 @@ int pw_accounts_take(struct pw_accounts *accounts, unsigned slot, struct pw_work
     return 0;
 }
 
+static void leave_cgroup(struct pw_accounts *accounts, unsigned slot)
+{
+    struct pw_err err = PW_ERR_INIT;
+    int result = accounts->plan->keep_orphans ? pw_cgroup_release(accounts->cgroups, slot, &err)
+                                              : pw_cgroup_leave(accounts->cgroups, slot, &err);
+    if (result)
+        tell(accounts, "cgroups' account any more", &err);
+}
+
 void pw_accounts_drop(struct pw_accounts *accounts, unsigned slot)
 {
-    struct pw_kernel_account account;
-    if (!accounts || !accounts->watched[slot])
+    struct pw_kernel_account unwanted;
+    if (!accounts || accounts->slots[slot] == SLOT_FREE)
         return;
-    accounts->watched[slot] = false;
-    pw_accounts_end(accounts, slot);
     if (accounts->cgroups)
         leave_cgroup(accounts, slot);
-    pw_kernel_account_init(&account);
-    if (accounts->account) {
+    pw_kernel_account_init(&unwanted);
+    if (accounts->slots[slot] == SLOT_WATCHED) {
         int64_t now_ns = pw_clock_now_ns();
-        pw_account_take(accounts->account, slot, now_ns, now_ns, &account, NULL);
+        pw_accounts_end(accounts, slot);
+        if (accounts->account)
+            pw_account_take(accounts->account, slot, now_ns, now_ns, &unwanted, NULL);
     }
-    pw_kernel_account_done(&account);
+    pw_kernel_account_done(&unwanted);
+    accounts->slots[slot] = SLOT_FREE;
 }
 
 /* The iteration's own part: file, hotspots. */

@@ -41,7 +41,7 @@ void pw_accounts_drain(struct pw_accounts *accounts);
  * are set. */
 int pw_accounts_take(struct pw_accounts *accounts, unsigned slot, struct pw_worker_record *record,
                      struct pw_err *err);
-/* Of a worker that is given up: forgets it, if it is watched and was not taken. */
+/* When its warden is reaped, taken or not: ends what is left of it. */
 void pw_accounts_drop(struct pw_accounts *accounts, unsigned slot);
 /* After the workers: the iteration's CPU profile, its file and hotspots, and the count of traces.
  * Of warm-up (number 0) it is forgotten. */

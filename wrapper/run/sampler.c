@@ -17,9 +17,13 @@
 #define CREDIT_NS INT64_C(10000000) /* CPU that workers may use ahead, all together */
 enum { ALIGNED_TICKS = 2 };         /* shorter gaps than this many ticks are left as they are */
 
-#define PEAK_GROWTH 1.02    /* what must have grown by as much is looked into again */
-#define BREAKDOWN_SHARE 0.5 /* of the budget, that breakdowns may take when nothing was saved up \
-                             */
+#define PEAK_GROWTH 1.02   /* what has grown by as much is looked into again, if that is paid for */
+#define SUDDEN_GROWTH 1.5  /* and by as much also in advance */
+#define BREAKDOWN_PCT 50.0 /* of the budget, that breakdowns may take when nothing was saved up */
+/* What a breakdown may cost more for each byte that there is more: the kernel walks all pages
+ * twice, and needs some 50 ns for one of 4 KiB. */
+#define BREAKDOWN_NS_PER_BYTE (100.0 / 4096)
+#define CREDIT_PLENTY 0.9 /* of what can be saved up: enough for a breakdown however dear it is */
 
 struct slot {
     struct pw_tree *tree; /* NULL: free */
@@ -33,7 +37,7 @@ struct slot {
     bool has_breakdown;
     double looked_rss_bytes;     /* when the last breakdown was taken; not the RSS in it */
     double peak_footprint_bytes; /* of all samples */
-    int64_t next_breakdown_ns, breakdown_cost_ns;
+    int64_t breakdown_cost_ns;   /* of the last one; 0: there was none */
 };
 
 struct pw_sampler {
@@ -113,16 +117,32 @@ static bool plan_next(const struct pw_sampler *sampler, struct slot *slot, int64
 }
 
 /*
- * Whether a breakdown is due: there is more memory than in the one that is kept, and it is paid
- * for. RSS is known at each sample and tells of a sudden peak; the footprint is known at some, and
- * grows also where RSS does not (swap). A breakdown may use what the worker has saved up, if that
- * is enough for two, so that a short life is looked into at all; otherwise they may take half of
- * the budget, so that samples go on.
+ * Whether a breakdown is paid for: out of what the worker has saved up, as far as its cost can be
+ * told before, or because the last one was so long ago that samples had their half of the budget.
+ * A short life with a small budget may end before either; so what has grown by a half is looked
+ * into unless the worker is in debt, and the gap behind it becomes longer. That is rare: sizes
+ * double some twenty times at most.
+ */
+static bool can_pay_breakdown(const struct slot *slot, double rss_bytes, int64_t now,
+                              unsigned active)
+{
+    double most_ns = (double)CREDIT_NS / active * CREDIT_PLENTY;
+    double cost_ns = (double)slot->breakdown_cost_ns;
+    if (rss_bytes > slot->looked_rss_bytes)
+        cost_ns += (rss_bytes - slot->looked_rss_bytes) * BREAKDOWN_NS_PER_BYTE;
+    if (slot->credit_ns < 0)
+        return false;
+    return now >= slot->next_breakdown_ns || rss_bytes > slot->looked_rss_bytes * SUDDEN_GROWTH ||
+           (double)slot->credit_ns >= (cost_ns < most_ns ? cost_ns : most_ns);
+}
+
+/* Whether there is more memory than in the breakdown that is kept. RSS is known at each sample and
+ * tells of a sudden peak; the footprint is known at some, and grows also where RSS does not (swap).
  */
 static bool is_breakdown_due(const struct pw_sampler *sampler, struct slot *slot,
                              const struct pw_tree_sample *sample, int64_t now, unsigned active)
 {
-    double footprint_bytes = 0;
+    double footprint_bytes = 0, rss_bytes = (double)sample->rss_bytes;
     if (!sampler->maps)
         return false;
     if (pw_value_is_present(sample->footprint_bytes))
@@ -130,11 +150,9 @@ static bool is_breakdown_due(const struct pw_sampler *sampler, struct slot *slot
     if (footprint_bytes > slot->peak_footprint_bytes)
         slot->peak_footprint_bytes = footprint_bytes;
     double kept_bytes = slot->has_breakdown ? (double)slot->breakdown.footprint_bytes : 0;
-    bool is_larger = (double)sample->rss_bytes > slot->looked_rss_bytes * PEAK_GROWTH ||
+    bool is_larger = rss_bytes > slot->looked_rss_bytes * PEAK_GROWTH ||
                      footprint_bytes > kept_bytes * PEAK_GROWTH;
-    int64_t credit_ns = min_ns(slot->credit_ns, CREDIT_NS / active);
-    return is_larger &&
-           (now >= slot->next_breakdown_ns || credit_ns >= 2 * slot->breakdown_cost_ns);
+    return is_larger && can_pay_breakdown(slot, rss_bytes, now, active);
 }
 
 static void take_breakdown(struct pw_sampler *sampler, struct slot *slot,
@@ -155,7 +173,7 @@ static void take_breakdown(struct pw_sampler *sampler, struct slot *slot,
         slot->has_breakdown = true;
     }
     slot->breakdown_cost_ns = pw_clock_thread_cpu_ns() - cpu_ns;
-    double pct = sampler->plan->probe_budget_pct * BREAKDOWN_SHARE;
+    double pct = sampler->plan->probe_budget_pct * BREAKDOWN_PCT / 100.0;
     slot->next_breakdown_ns =
         pw_clock_now_ns() + time_to_earn_ns(slot->breakdown_cost_ns, active, pct);
 }
@@ -314,7 +332,7 @@ int pw_sampler_add(struct pw_sampler *sampler, unsigned index, pid_t warden_pid,
         slot->busy_ns = 0;
         slot->has_breakdown = false;
         slot->looked_rss_bytes = slot->peak_footprint_bytes = 0;
-        slot->next_breakdown_ns = slot->breakdown_cost_ns = 0;
+        slot->breakdown_cost_ns = slot->next_breakdown_ns = 0;
         slot->credit_ns = CREDIT_NS; /* cut to its share at the first sample */
     }
     pthread_mutex_unlock(&sampler->trees);

@@ -1,13 +1,15 @@
 /*
  * Block I/O: requests (struct bio) by the thread that hands them to the block layer, at the device
- * that its file system is on. Bytes and requests count when they are queued, times when they have
- * completed. A request that a stacked device (LVM, RAID, encryption) makes out of one is not
- * counted again, nor are the pieces that one is split into. Flushes that carry no data are requests
- * of 0 bytes; discards and zone commands move no data and are left out.
+ * that its file system is on. Bytes and requests count when they are queued; times when they have
+ * completed, with its last piece where the device made one be split. A request that a stacked
+ * device (LVM, RAID, encryption) makes out of one is not counted again, nor are pieces. Flushes
+ * that carry no data are requests of 0 bytes; discards and zone commands move no data and are left
+ * out.
  *
  * What the page cache writes back later is queued by threads of the kernel and belongs to nobody
- * here: of buffered writes only what the worker itself waits for (fsync, O_DIRECT, O_SYNC) is seen.
- * Requests of io_uring's workers count if those threads are tracked.
+ * here: of buffered writes only what the worker itself waits for (fsync, O_SYNC) or is made to
+ * write is seen. The journal of a file system is its own thread's. Requests of io_uring's workers
+ * count if those threads are tracked.
  */
 #ifndef PW_PROBE_BPF_ACCOUNT_BLOCK_BPF_H
 #define PW_PROBE_BPF_ACCOUNT_BLOCK_BPF_H
@@ -15,6 +17,7 @@
 #include "wrapper/probe/bpf/account_io.bpf.h"
 
 enum { BLOCK_OP_MASK = 0xff, BLOCK_OP_READ = 0, BLOCK_OP_WRITE = 1 }; /* linux/blk_types.h */
+enum { BLOCK_MERGED_MAX = 256 };
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
@@ -60,21 +63,42 @@ int BPF_PROG(account_block_queue_old, void *queue, struct bio *bio)
     return block_queued(bio);
 }
 
-SEC("?tp_btf/block_bio_complete")
-int BPF_PROG(account_block_complete, void *queue, struct bio *bio)
+static __always_inline void block_completed(__u64 key)
 {
-    __u64 key = (__u64)bio;
     struct io_bio *under_way = bpf_map_lookup_elem(&io_bios, &key);
     if (!under_way)
-        return 0;
-    __u32 slot = under_way->slot;
+        return;
     __u64 took_ns = bpf_ktime_get_ns() - under_way->at_ns;
-    struct io_sums *sums = io_sums_of(slot);
+    struct io_sums *sums = io_sums_of(under_way->slot);
     if (sums) {
         add(&sums->block_ns, took_ns);
         raise_to(&sums->longest_block_ns, took_ns);
     }
     bpf_map_delete_elem(&io_bios, &key);
+}
+
+/* Devices that take the requests as they are: LVM, RAID, zram. */
+SEC("?tp_btf/block_bio_complete")
+int BPF_PROG(account_block_complete, void *queue, struct bio *bio)
+{
+    block_completed((__u64)bio);
+    return 0;
+}
+
+/* All other devices, for which the block layer merges neighbours into one struct request. Its first
+ * `bytes` have completed: the requests that lie within them. */
+SEC("?tp_btf/block_rq_complete")
+int BPF_PROG(account_block_merged, struct request *merged, int error, unsigned int bytes)
+{
+    struct bio *bio = merged->bio;
+    for (int i = 0; i < BLOCK_MERGED_MAX && bio; i++) {
+        unsigned int size = bio->bi_iter.bi_size;
+        if (size > bytes)
+            break;
+        block_completed((__u64)bio);
+        bytes -= size;
+        bio = bio->bi_next;
+    }
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "core/limits.h"
 #include "wrapper/probe/bpf/account.h"
 #include "wrapper/probe/bpf/account_abi.h"
+#include "wrapper/probe/bpf/account_io.h"
 
 enum { PW_ACCOUNT_WHY = 256 };
 
@@ -22,10 +23,11 @@ struct pw_account_slot {
 struct pw_account {
     struct pw_account_bpf *programs;
     struct ring_buffer *ring;
+    struct pw_account_io io;
+    bool has_io;
     struct pw_kernel_powers powers;
     char why_not[PW_ACCOUNT_WHY];
     uint64_t page_bytes;
-    bool syscalls;
     unsigned slot_count;
     struct pw_account_slot *slots;
 };
@@ -45,9 +47,5 @@ int pw_account_open_as(const struct pw_account_options *options,
 int pw_account_keep(void *context, void *data, size_t size);
 /* Fills table[number] with the enum pw_bpf_wait of system calls. */
 void pw_account_fill_waits(unsigned char table[PW_BPF_SYSCALLS_MAX]);
-
-/* What the kernel's BTF names, without taking it apart: names[i] is in it -> ret[i]. -1 if there is
- * no BTF. */
-int pw_account_find_names(const char *const *names, size_t count, bool *ret, struct pw_err *err);
 
 #endif

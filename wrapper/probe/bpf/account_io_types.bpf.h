@@ -19,8 +19,13 @@ struct bvec_iter {
 };
 
 struct bio {
+    struct bio *bi_next;
     unsigned int bi_opf;
     struct bvec_iter bi_iter;
+};
+
+struct request {
+    struct bio *bio;
 };
 
 struct in6_addr___io {

@@ -76,17 +76,16 @@ static __noinline __s64 joined_pages_old(unsigned long mm, __u32 member)
     return count;
 }
 
-/* What has joined the whole. */
+/* What has joined the whole. Without a helper's call: this is what every page pays. */
 static __always_inline __s64 joined_pages(struct mm_struct *mm, __u32 member)
 {
     if (!bpf_core_field_exists(mm->rss_stat))
         return joined_pages_old((unsigned long)mm, member);
-    __s64 count = 0;
-    const char *counter = (const char *)mm + bpf_core_field_offset(struct mm_struct, rss_stat);
-    counter += member * bpf_core_type_size(struct percpu_counter);
-    bpf_probe_read_kernel(&count, sizeof count,
-                          counter + bpf_core_field_offset(struct percpu_counter, count));
-    return count;
+    if (member == 0)
+        return mm->rss_stat[0].count;
+    if (member == 1)
+        return mm->rss_stat[1].count;
+    return member == 3 ? mm->rss_stat[3].count : 0;
 }
 
 static __always_inline __s64 exact_pages(struct mm_struct *mm, __u32 member)
@@ -214,7 +213,7 @@ int BPF_PROG(on_rss_stat, struct mm_struct *mm, int kind)
     __u32 zero = 0;
     __u64 member = (__u32)kind;
     struct pw_mm_seen *seen = bpf_map_lookup_elem(&mm_seen, &zero);
-    if (!seen || member >= PW_BPF_MEMBERS)
+    if (!seen || member >= PW_BPF_MEMBERS || member == PW_RSS_SWAP)
         return 0;
     /* For the verifier, from which the compiler hides the bound. */
     asm volatile("%0 &= 3" : "+r"(member));
@@ -236,7 +235,7 @@ int BPF_PROG(on_rss_stat, struct mm_struct *mm, int kind)
     seen->generation = generation;
     seen->ours = entry != NULL;
     seen->count[member] = joined;
-    if (!entry || member == PW_RSS_SWAP)
+    if (!entry)
         return 0;
     struct pw_slot_sums *sums = sums_of(entry->slot);
     if (sums)

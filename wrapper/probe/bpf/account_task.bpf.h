@@ -85,7 +85,8 @@ static __always_inline __u64 add_and_get(__u64 *sum, __u64 value)
 {
     if (have_fetch)
         return __sync_fetch_and_add(sum, value) + value;
-    __sync_fetch_and_add(sum, value);
+    /* Written out, because the compiler would make one operation of both. */
+    asm volatile("lock *(u64 *)(%0 + 0) += %1" : : "r"(sum), "r"(value) : "memory");
     return *(volatile __u64 *)sum;
 }
 
