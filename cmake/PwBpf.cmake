@@ -31,13 +31,20 @@ function(pw_bpf_library name folder)
     if(CMAKE_LIBRARY_ARCHITECTURE)
         set(system_headers -idirafter /usr/include/${CMAKE_LIBRARY_ARCHITECTURE})
     endif()
+    set(compile ${PW_BPF_CLANG} -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_${architecture} -Wall -Wextra -Werror
+        -Wno-unused-parameter -I${PROJECT_SOURCE_DIR} ${system_headers}
+        -c ${PROJECT_SOURCE_DIR}/${folder}/account.bpf.c -o ${made}/account.bpf.o)
+    # Drops the debugging information, which would name this build's folders; the types (BTF) stay.
+    set(strip ${PW_BPFTOOL} gen object ${made}/account.linked.o ${made}/account.bpf.o)
+    set(carry ${PW_BPFTOOL} gen skeleton ${made}/account.linked.o name pw_account_bpf)
+    # Once when the build is configured, so that checks of sources (clang-tidy) need no build.
+    if(NOT EXISTS ${made}/account.skel.h)
+        execute_process(COMMAND ${compile} COMMAND_ERROR_IS_FATAL ANY)
+        execute_process(COMMAND ${strip} COMMAND_ERROR_IS_FATAL ANY)
+        execute_process(COMMAND ${carry} OUTPUT_FILE ${made}/account.skel.h COMMAND_ERROR_IS_FATAL ANY)
+    endif()
     add_custom_command(OUTPUT ${made}/account.skel.h
-        COMMAND ${PW_BPF_CLANG} -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_${architecture} -Wall -Wextra -Werror
-            -Wno-unused-parameter -I${PROJECT_SOURCE_DIR} ${system_headers}
-            -c ${PROJECT_SOURCE_DIR}/${folder}/account.bpf.c -o ${made}/account.bpf.o
-        # Its debugging information would name this build's folders; the types (BTF) stay.
-        COMMAND ${PW_BPFTOOL} gen object ${made}/account.linked.o ${made}/account.bpf.o
-        COMMAND ${PW_BPFTOOL} gen skeleton ${made}/account.linked.o name pw_account_bpf > ${made}/account.skel.h
+        COMMAND ${compile} COMMAND ${strip} COMMAND ${carry} > ${made}/account.skel.h
         DEPENDS ${programs} VERBATIM)
     add_custom_target(${name}_programs DEPENDS ${made}/account.skel.h)
     pw_library(${name} ${folder} EXCLUDE account.bpf.c account_none.c LINK ${arg_LINK} PkgConfig::LIBBPF)

@@ -90,6 +90,22 @@ static const struct pw_schema_field accounting_fields[] = {
     {"sampling_missed", "array", "What sampling missed, where the exact number is known too."},
 };
 
+static const struct pw_schema_field breakdown_fields[] = {
+    {"at_ms", "number", "When it was, from the spawn. Unit: ms."},
+    {"processes", "integer", "Processes that are in it."},
+    {"rss_mb", "number", "Resident memory. Unit: MiB."},
+    {"pss_mb", "number", "The same with shared pages divided by their users. Unit: MiB."},
+    {"anon_mb", "number|null", "Anonymous part of that. Unit: MiB."},
+    {"file_mb", "number|null", "The part that is files. Unit: MiB."},
+    {"shmem_mb", "number|null", "The part that is shared memory. Unit: MiB."},
+    {"swap_mb", "number|null", "What is swapped out. Unit: MiB."},
+    {"footprint_mb", "number|null", "Anonymous, shared and swapped. Unit: MiB."},
+    {"peak_footprint_mb", "number|null", "Largest footprint in any sample. Unit: MiB."},
+    {"mappings", "array", "The largest by name: name, pss_mb, rss_mb, swap_mb, processes."},
+    {"mapping_names", "integer", "Names in all."},
+    {"partial", "boolean", "True if a process could not be read."},
+};
+
 /* An array of objects with these fields. */
 #define LIST_OF(fields, failed) \
     pw_schema_array(object_of(fields, sizeof(fields) / sizeof((fields)[0]), failed), failed)
@@ -133,9 +149,11 @@ void pw_schema_add_worker_kernel(json_t *worker, bool *failed)
     add_described(worker, "kernel",
                   "What the kernel accounted of its tree; absent where it could not.", kernel,
                   failed);
-    add_described(worker, "memory_at_peak",
-                  "What the tree's memory was at the largest footprint seen (--vmmap-snapshots).",
-                  pw_schema_of("object", NULL, failed), failed);
+    add_described(
+        worker, "memory_at_peak",
+        "What the tree's memory was at the largest footprint seen (--vmmap-snapshots).",
+        object_of(breakdown_fields, sizeof(breakdown_fields) / sizeof(breakdown_fields[0]), failed),
+        failed);
 }
 
 json_t *pw_schema_accounting(bool *failed)

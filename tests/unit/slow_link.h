@@ -43,7 +43,7 @@ struct slow_packet {
 
 struct slow_link {
     int ends[2];           /* TUN devices: near, far */
-    int64_t delay_ns;      /* of each direction */
+    atomic_llong delay_ns; /* of each direction */
     atomic_uint lose_data; /* so many of the next packets with data that go to the far end */
     atomic_bool ends_now;
     pthread_t thread;
@@ -123,7 +123,7 @@ static inline void slow_link_receive(struct slow_link *link, int from)
         }
         packet->size = (size_t)got;
         packet->to = !from;
-        packet->due_ns = slow_link_now_ns() + link->delay_ns;
+        packet->due_ns = slow_link_now_ns() + atomic_load(&link->delay_ns);
         if (from == 0 && atomic_load(&link->lose_data) &&
             slow_link_has_data(packet->bytes, packet->size)) {
             atomic_fetch_sub(&link->lose_data, 1);
@@ -188,7 +188,7 @@ static inline struct slow_link *slow_link_begin(int delay_ms, int *ret_listener,
         free(link);
         return NULL;
     }
-    link->delay_ns = (int64_t)delay_ms * 1000000;
+    atomic_store(&link->delay_ns, (int64_t)delay_ms * 1000000);
     link->ends[0] = slow_link_tun(SLOW_LINK_NEAR);
     link->ends[1] = *ret_listener = -1;
     if (unshare(CLONE_NEWNET) == 0) {

@@ -1,13 +1,12 @@
 /*
  * Block I/O, TCP and system calls as the kernel accounts them, against workers whose doings are
- * known: forks of this program. Where eBPF is refused, all but the forms of tracepoints are
- * skipped and say why. The network is one that this program makes for itself, see slow_link.h.
+ * known: forks of this program. Where eBPF is refused, they are skipped and say why. The network is
+ * one that this program makes for itself, see slow_link.h.
  */
 #include "tests/unit/unit.h"
 
 #include <fcntl.h>
 #include <netinet/tcp.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -23,7 +22,7 @@ enum { MIB = 1 << 20, NO_WORKER = 99, DELAY_MS = 10 };
 /* What a worker tells, in memory that it shares with this program. */
 struct told {
     int64_t took_ns;
-    uint64_t retransmits, bytes;
+    uint64_t retransmits;
 };
 
 struct fixture {
@@ -253,7 +252,6 @@ struct call {
     bool only_begins; /* not waiting for the connection */
     bool exits;       /* without close */
     int pass_to;      /* a socket: the connection goes there */
-    struct slow_link *link;
 };
 
 static socklen_t address_of(const struct call *call, struct sockaddr_in6 *ret)
@@ -451,8 +449,8 @@ static void test_tcp_delay(void **state)
     NEED_NETWORK();
     struct call call = {
         .family = AF_INET, .address = SLOW_LINK_FAR, .times = 1, .sends = 10000, .receives = 20000};
-    call.link = slow_link_begin(DELAY_MS, &call.listener, &call.port);
-    if (!call.link) {
+    struct slow_link *link = slow_link_begin(DELAY_MS, &call.listener, &call.port);
+    if (!link) {
         print_message("no TUN device\n");
         skip();
     }
@@ -484,7 +482,7 @@ static void test_tcp_delay(void **state)
     int pair[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair), 0);
     call.pass_to = pair[0];
-    call.link->delay_ns = 2000000000; /* for longer than the worker lasts */
+    atomic_store(&link->delay_ns, 2000000000); /* for longer than the worker lasts */
     run(make_call, NULL, &call);
     remote = only_remote(SLOW_LINK_FAR, call.port);
     assert_int_equal(remote->connects, 0);
@@ -492,7 +490,7 @@ static void test_tcp_delay(void **state)
     assert_int_equal(remote->pending, 1);
     close(pair[0]);
     close(pair[1]);
-    slow_link_end(call.link);
+    slow_link_end(link);
     close(call.listener);
 }
 
@@ -502,13 +500,13 @@ static void test_tcp_lost(void **state)
     NEED_NETWORK();
     struct call call = {
         .family = AF_INET, .address = SLOW_LINK_FAR, .times = 1, .sends = 200000, .receives = 5};
-    call.link = slow_link_begin(1, &call.listener, &call.port);
-    if (!call.link) {
+    struct slow_link *link = slow_link_begin(1, &call.listener, &call.port);
+    if (!link) {
         print_message("no TUN device\n");
         skip();
     }
     for (unsigned lost = 0; lost <= 8; lost += 4) {
-        atomic_store(&call.link->lose_data, lost);
+        atomic_store(&link->lose_data, lost);
         run(make_call, answer_call, &call);
         const struct pw_kernel_remote *remote = only_remote(SLOW_LINK_FAR, call.port);
         /* The kernel's own count of this connection, as the worker asked for it. */
@@ -517,7 +515,7 @@ static void test_tcp_lost(void **state)
         assert_int_equal(remote->sent_bytes, call.sends);
         assert_int_equal(remote->received_bytes, call.receives);
     }
-    slow_link_end(call.link);
+    slow_link_end(link);
     close(call.listener);
 }
 

@@ -714,6 +714,14 @@ static void maps_share_objects(void **state)
     assert_int_not_equal(pw_perf_maps_resolve(maps, 1, 0x1000010, &offset),
                          pw_perf_maps_resolve(maps, 2, 0x1000010, &offset));
     assert_int_equal(pw_perf_maps_processes(maps), 1000);
+
+    /* The kernel's own image is one for all; it tells the address as its offset. */
+    tell_map(maps, 1, 0x7000000, 0x2000, 0x7000000, "[vdso]");
+    tell_map(maps, 2, 0x8000000, 0x2000, 0x8000000, "[vdso]");
+    assert_place(maps, 1, 0x7001234, "[vdso]", 0x1234);
+    assert_place(maps, 2, 0x8001234, "[vdso]", 0x1234);
+    assert_int_equal(pw_perf_maps_resolve(maps, 1, 0x7000010, &offset),
+                     pw_perf_maps_resolve(maps, 2, 0x8000010, &offset));
     pw_perf_maps_free(maps);
 }
 

@@ -50,6 +50,16 @@ static bool is_alone(const struct pw_cgroup_branch *branch)
     return is_alone;
 }
 
+/* The root may have processes; it alone has no cgroup.events. In others the kernel would refuse
+ * only some controllers: pids would make of the group a threaded one, in which leaves cannot be. */
+static bool has_processes(const struct pw_cgroup_branch *branch)
+{
+    char text[16];
+
+    return faccessat(branch->own_fd, "cgroup.events", F_OK, 0) == 0 &&
+           pw_proc_text_read(branch->own_fd, "cgroup.procs", text, sizeof text) != 0;
+}
+
 /* A group with processes cannot give controllers to those in it ("no internal processes"), unless
  * it is the root. Whoever is the only one there can go down into a leaf. */
 static int move_self(struct pw_cgroup_branch *branch)
@@ -79,9 +89,9 @@ static int enable(struct pw_cgroup_branch *branch, enum pw_cgroup_controller con
         return -1;
     }
     if (!lists(branch->own_fd, SUBTREE, name)) {
-        if (set(branch->own_fd, '+', controller) != 0 &&
-            (errno != EBUSY || branch->has_moved || move_self(branch) != 0 ||
-             set(branch->own_fd, '+', controller) != 0))
+        if (has_processes(branch) && move_self(branch) != 0)
+            return -1;
+        if (set(branch->own_fd, '+', controller) != 0)
             return -1;
         branch->enabled[controller] = true;
     }

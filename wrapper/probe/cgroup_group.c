@@ -81,16 +81,18 @@ static int list_group(int dir_fd, const char *group, struct pw_cgroup_pids *pids
 {
     int fd = open_file(dir_fd, group, "cgroup.procs", O_RDONLY), outcome = 0;
     FILE *rows = fd < 0 ? NULL : fdopen(fd, "r");
-    int pid;
+    char row[32];
 
     if (rows == NULL) {
         if (fd >= 0)
             close(fd);
         return -1;
     }
-    while (outcome == 0 && pids->count < PW_LIMIT_TREE_PROCESSES && fscanf(rows, "%d", &pid) == 1) {
-        if (pid > 0)
-            outcome = add_pid(pids, pid);
+    while (outcome == 0 && pids->count < PW_LIMIT_TREE_PROCESSES &&
+           fgets(row, sizeof row, rows) != NULL) {
+        long pid = strtol(row, NULL, 10);
+        if (pid > 0 && pid <= INT_MAX)
+            outcome = add_pid(pids, (pid_t)pid);
     }
     (void)fclose(rows);
     return outcome;

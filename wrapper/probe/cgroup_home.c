@@ -1,12 +1,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "core/clock.h"
 #include "core/file.h"
 #include "wrapper/probe/cgroup_impl.h"
 
@@ -55,27 +57,30 @@ static bool is_leaf_name(const char *name)
 
 static int open_locked(int dir_fd, const char *name)
 {
-    PW_FD_AUTO fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0)
-        return -1;
-    return pw_fd_take(&fd);
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return fd;
+    int sys = errno;
+    close(fd);
+    errno = sys;
+    return -1;
 }
 
 /* Whether all groups in it are such as we make: what is not is somebody else's. */
 static bool looks_ours(int home_fd)
 {
-    int fd = openat(home_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    PW_FD_AUTO fd = openat(home_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     const struct dirent *entry;
-    bool is_ours = dir != NULL;
+    bool is_ours = true;
 
-    if (dir == NULL && fd >= 0)
-        close(fd);
+    if (dir == NULL)
+        return false;
+    (void)pw_fd_take(&fd); /* closed with the stream */
     while (is_ours && (entry = readdir(dir)) != NULL)
         is_ours = entry->d_type != DT_DIR || entry->d_name[0] == '.' || is_leaf_name(entry->d_name);
-    if (dir != NULL)
-        (void)closedir(dir);
+    (void)closedir(dir);
     return is_ours;
 }
 
@@ -105,7 +110,12 @@ void pw_cgroup_home_choose(char name[PW_CGROUP_NAME_MAX])
     unsigned char bytes[RANDOM_LENGTH] = {0};
     char letters[RANDOM_LENGTH + 1] = "";
 
-    (void)getrandom(bytes, sizeof bytes, GRND_NONBLOCK);
+    /* A machine that has just started may have no random numbers yet. */
+    if (getrandom(bytes, sizeof bytes, GRND_NONBLOCK) != (ssize_t)sizeof bytes) {
+        uint64_t mixed =
+            ((uint64_t)pw_clock_now_ns() << 16 ^ (uint64_t)getpid()) * 0x9e3779b97f4a7c15U;
+        memcpy(bytes, &mixed, sizeof bytes);
+    }
     for (int i = 0; i < RANDOM_LENGTH; i++)
         letters[i] = LETTERS[bytes[i] % strlen(LETTERS)];
     (void)snprintf(name, PW_CGROUP_NAME_MAX, PREFIX "%s", letters);
@@ -138,6 +148,8 @@ static int make_one(struct pw_cgroup_branch *branch)
 
 int pw_cgroup_home_make(struct pw_cgroup_branch *branch, struct pw_err *err)
 {
+    int sys = EEXIST;
+
     branch->own_fd = open(branch->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (branch->own_fd < 0)
         return pw_cgroup_refuse(err, errno, branch);
@@ -145,11 +157,12 @@ int pw_cgroup_home_make(struct pw_cgroup_branch *branch, struct pw_err *err)
     for (int i = 0; i < TRIES; i++) {
         if (make_one(branch) == 0)
             return 0;
-        if (errno != EEXIST)
+        sys = errno;
+        if (sys != EEXIST)
             break;
         pw_cgroup_home_choose(branch->home);
     }
-    pw_cgroup_refuse(err, errno, branch);
+    pw_cgroup_refuse(err, sys, branch);
     pw_fd_done(&branch->own_fd);
     return -1;
 }

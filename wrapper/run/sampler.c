@@ -37,7 +37,7 @@ struct slot {
     bool has_breakdown;
     double looked_rss_bytes;     /* when the last breakdown was taken; not the RSS in it */
     double peak_footprint_bytes; /* of all samples */
-    int64_t breakdown_cost_ns;   /* of the last one; 0: there was none */
+    int64_t next_breakdown_ns, breakdown_cost_ns; /* when it is paid for; what the last one cost */
 };
 
 struct pw_sampler {
@@ -171,6 +171,8 @@ static void take_breakdown(struct pw_sampler *sampler, struct slot *slot,
         if (!slot->has_breakdown || is_larger)
             slot->breakdown = breakdown;
         slot->has_breakdown = true;
+        /* It read what a sample with maps would. */
+        slot->next_maps_ns = pw_clock_now_ns() + MAPS_GAP_NS;
     }
     slot->breakdown_cost_ns = pw_clock_thread_cpu_ns() - cpu_ns;
     double pct = sampler->plan->probe_budget_pct * BREAKDOWN_PCT / 100.0;

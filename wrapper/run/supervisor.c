@@ -195,6 +195,28 @@ static void end_marks(struct pw_worker *worker)
     pw_mark_board_end(worker->watch);
 }
 
+/* The sampler's share of a worker's record, whose sampling ends. */
+static void take_samples(const struct batch *batch, size_t index, int64_t ended_at_ns)
+{
+    const struct pw_worker *worker = &batch->workers[index];
+    struct pw_worker_record *record = &batch->records[index];
+    struct pw_memory_breakdown breakdown;
+    bool failed = false;
+    if (!batch->sampler)
+        return;
+    pw_sampler_take(batch->sampler, (unsigned)index, ended_at_ns, pw_worker_cpu_ns(worker),
+                    record->values);
+    if (!pw_sampler_take_breakdown(batch->sampler, (unsigned)index, &breakdown))
+        return;
+    json_decref(record->memory_at_peak);
+    record->memory_at_peak =
+        pw_memory_breakdown_to_json(&breakdown, worker->started.started.spawned_at_ns, &failed);
+    if (failed) { /* without memory it is as if it had not been taken */
+        json_decref(record->memory_at_peak);
+        record->memory_at_peak = NULL;
+    }
+}
+
 /* Workers whose mark of --until has come and that are to go on: for the batch they are over. */
 static void hold_workers(struct batch *batch)
 {
@@ -206,9 +228,7 @@ static void hold_workers(struct batch *batch)
         end_marks(worker);
         pw_worker_hold(worker);
         epoll_ctl(batch->supervisor->epoll_fd, EPOLL_CTL_DEL, worker->control_fd, NULL);
-        if (batch->sampler)
-            pw_sampler_take(batch->sampler, (unsigned)i, worker->live.at_ns,
-                            pw_worker_cpu_ns(worker), batch->records[i].values);
+        take_samples(batch, i, worker->live.at_ns);
         batch->ended++;
     }
 }
@@ -230,11 +250,9 @@ static int state_changed(struct batch *batch, size_t index, enum pw_worker_state
         pw_sampler_add(batch->sampler, (unsigned)index, worker->warden_pid,
                        worker->started.started.pid, worker->started.started.spawned_at_ns, err))
         return -1;
-    if (before == PW_WORKER_RUNNING && batch->sampler) {
+    if (before == PW_WORKER_RUNNING) {
         bool exited = worker->exited.kind == PW_REPORT_EXITED;
-        pw_sampler_take(batch->sampler, (unsigned)index,
-                        exited ? worker->exited.exited.ended_at_ns : pw_clock_now_ns(),
-                        pw_worker_cpu_ns(worker), batch->records[index].values);
+        take_samples(batch, index, exited ? worker->exited.exited.ended_at_ns : pw_clock_now_ns());
     }
     if (worker->state == PW_WORKER_ENDED) {
         pw_accounts_end(batch->accounts, (unsigned)index);
@@ -489,9 +507,8 @@ int pw_supervisor_run(struct pw_supervisor *supervisor, struct pw_worker *worker
         if (workers[i].watch)
             pw_mark_board_end(workers[i].watch);
         lost |= workers[i].lost && !workers[i].go.keep_orphans;
-        if (batch.sampler && workers[i].state == PW_WORKER_RUNNING) /* given up */
-            pw_sampler_take(batch.sampler, (unsigned)i, pw_clock_now_ns(), 0,
-                            batch.records[i].values);
+        if (workers[i].state == PW_WORKER_RUNNING) /* given up */
+            take_samples(&batch, i, pw_clock_now_ns());
     }
     stop_watching(&batch);
     if (lost)

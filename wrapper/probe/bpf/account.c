@@ -1,5 +1,6 @@
 #include "wrapper/probe/bpf/account.h"
 
+#include <account.skel.h>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <errno.h>

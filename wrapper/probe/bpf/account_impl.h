@@ -2,12 +2,13 @@
 #ifndef PW_PROBE_BPF_ACCOUNT_IMPL_H
 #define PW_PROBE_BPF_ACCOUNT_IMPL_H
 
-#include <account.skel.h> /* generated of account.bpf.c */
 #include <bpf/libbpf.h>
 #include "core/limits.h"
 #include "wrapper/probe/bpf/account.h"
 #include "wrapper/probe/bpf/account_abi.h"
 #include "wrapper/probe/bpf/account_io.h"
+
+struct pw_account_bpf; /* <account.skel.h>, generated of account.bpf.c */
 
 enum { PW_ACCOUNT_WHY = 256 };
 

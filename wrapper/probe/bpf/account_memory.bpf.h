@@ -66,8 +66,10 @@ static __always_inline void find_cpu_offsets(void)
     }
 }
 
-/* Before 6.2. A function of its own, because the compiler would compute the place before it asks
- * whether there is one. */
+/* What differs between kernels is in functions of their own: within one the compiler would compute
+ * places before it asks whether they exist. */
+
+/* Before 6.2. */
 static __noinline __s64 joined_pages_old(unsigned long mm, __u32 member)
 {
     __s64 count = 0;
@@ -76,11 +78,9 @@ static __noinline __s64 joined_pages_old(unsigned long mm, __u32 member)
     return count;
 }
 
-/* What has joined the whole. Without a helper's call: this is what every page pays. */
-static __always_inline __s64 joined_pages(struct mm_struct *mm, __u32 member)
+/* Without a helper's call: this is what every page pays. */
+static __noinline __s64 joined_pages_percpu(struct mm_struct *mm, __u32 member)
 {
-    if (!bpf_core_field_exists(mm->rss_stat))
-        return joined_pages_old((unsigned long)mm, member);
     if (member == 0)
         return mm->rss_stat[0].count;
     if (member == 1)
@@ -88,23 +88,39 @@ static __always_inline __s64 joined_pages(struct mm_struct *mm, __u32 member)
     return member == 3 ? mm->rss_stat[3].count : 0;
 }
 
-static __always_inline __s64 exact_pages(struct mm_struct *mm, __u32 member)
+/* What has joined the whole. */
+static __always_inline __s64 joined_pages(struct mm_struct *mm, __u32 member)
 {
-    __s64 pages = joined_pages(mm, member);
-    if (!bpf_core_field_exists(mm->rss_stat) || !cpu_offsets[0] || cpus > PW_RSS_CPUS)
-        return pages > 0 ? pages : 0;
-    const char *counter = (const char *)mm + bpf_core_field_offset(struct mm_struct, rss_stat);
+    if (bpf_core_field_exists(mm->rss_stat))
+        return joined_pages_percpu(mm, member);
+    return joined_pages_old((unsigned long)mm, member);
+}
+
+/* What has not yet. */
+static __noinline __s64 parted_pages(unsigned long mm, __u32 member)
+{
+    unsigned long counter = mm + bpf_core_field_offset(struct mm_struct, rss_stat);
+    unsigned long parts = 0;
+    __s64 pages = 0;
+
     counter += member * bpf_core_type_size(struct percpu_counter);
-    char *parts = NULL;
-    bpf_probe_read_kernel(&parts, sizeof parts,
-                          counter + bpf_core_field_offset(struct percpu_counter, counters));
+    counter += bpf_core_field_offset(struct percpu_counter, counters);
+    bpf_probe_read_kernel(&parts, sizeof parts, (void *)counter);
     for (__u32 cpu = 0; cpu < PW_RSS_CPUS; cpu++) {
         if (cpu >= cpus)
             break;
         __s32 part = 0;
-        bpf_probe_read_kernel(&part, sizeof part, parts + cpu_offsets[cpu]);
+        bpf_probe_read_kernel(&part, sizeof part, (void *)(parts + cpu_offsets[cpu]));
         pages += part;
     }
+    return pages;
+}
+
+static __always_inline __s64 exact_pages(struct mm_struct *mm, __u32 member)
+{
+    __s64 pages = joined_pages(mm, member);
+    if (bpf_core_field_exists(mm->rss_stat) && cpu_offsets[0] && cpus <= PW_RSS_CPUS)
+        pages += parted_pages((unsigned long)mm, member);
     return pages > 0 ? pages : 0;
 }
 

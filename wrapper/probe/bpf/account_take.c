@@ -1,3 +1,4 @@
+#include <account.skel.h>
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>

@@ -113,15 +113,17 @@ static __always_inline void raise_to(__u64 *maximum, __u64 value)
  * as the pid is deep, which its type does not tell. */
 static __always_inline int number_at(struct pid *pid, __u32 level, unsigned int *ret_namespace)
 {
-    struct upid upid = {};
     struct pid_namespace *namespace;
     unsigned int inum = 0;
+    int nr = 0;
+    __u64 address = 0;
 
     if (level > BPF_CORE_READ(pid, level))
         return 0;
-    const char *numbers = (const char *)pid + bpf_core_field_offset(struct pid, numbers);
-    const char *place = numbers + level * bpf_core_type_size(struct upid);
-    int nr = 0;
+    /* As a number: kernels before 6.3 add no variable to a pointer whose type they know. */
+    bpf_probe_read_kernel(&address, sizeof address, &pid);
+    address += bpf_core_field_offset(struct pid, numbers);
+    const char *place = (const char *)(address + (__u64)level * bpf_core_type_size(struct upid));
     bpf_probe_read_kernel(&nr, sizeof nr, place + bpf_core_field_offset(struct upid, nr));
     if (ret_namespace) {
         bpf_probe_read_kernel(&namespace, sizeof namespace,
@@ -129,7 +131,6 @@ static __always_inline int number_at(struct pid *pid, __u32 level, unsigned int 
         bpf_core_read(&inum, sizeof inum, &namespace->ns.inum);
         *ret_namespace = inum;
     }
-    (void)upid;
     return nr;
 }
 
