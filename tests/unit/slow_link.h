@@ -108,8 +108,8 @@ static inline bool slow_link_has_data(const unsigned char *packet, size_t size)
     if (size < 40 || packet[0] >> 4 != 4 || packet[9] != IPPROTO_TCP) {
         return false;
     }
-    size_t header = (packet[0] & 15U) * 4;
-    return size > header + 13 && size > header + (packet[header + 12] >> 4) * 4U;
+    size_t header = (packet[0] & 15UL) * 4;
+    return size > header + 13 && size > header + (packet[header + 12] >> 4) * 4UL;
 }
 
 static inline void slow_link_receive(struct slow_link *link, int from)

@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #ifdef PW_BPF
+#include <account.skel.h>
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -584,6 +585,42 @@ static void test_same_pid(void **state)
     }
 }
 
+/* Processes in a pid namespace of their own are told as this one numbers them. */
+static void deeper(struct told *told)
+{
+    struct clone_args args = {.flags = CLONE_NEWPID, .exit_signal = SIGCHLD};
+    pid_t child = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+    if (child == 0) {
+        if (fork() == 0) {
+            _exit(5);
+        }
+        wait(NULL);
+        _exit(6);
+    }
+    told->numbers[0] = child;
+    waitpid(child, NULL, 0);
+}
+
+static void test_deeper(void **state)
+{
+    (void)state;
+    struct pw_kernel_account ret;
+    struct told *told = account_of(deeper, 0, NULL, &ret, NULL);
+    pid_t child = (pid_t)told->numbers[0];
+    if (child > 0) {
+        assert_int_equal(ret.process_count, 3);
+        assert_int_equal(WEXITSTATUS(by_pid(&ret, child)->status), 6);
+        assert_int_equal(ret.process_list[2].ppid, child);
+        assert_true(ret.process_list[2].pid > 2);
+        assert_int_equal(WEXITSTATUS(ret.process_list[2].status), 5);
+    }
+    done(told, &ret);
+    if (child <= 0) {
+        print_message("skipped: no pid namespace can be made\n");
+        skip();
+    }
+}
+
 static void one_child(struct told *told)
 {
     (void)told;
@@ -777,11 +814,20 @@ static void test_unprivileged(void **state)
     assert_int_equal(status, 0);
 }
 
-static unsigned links(void)
+enum { LINKS_MAX = 32 };
+
+/* What is attached for this account: others may have theirs. */
+static unsigned links_of(const struct pw_account *account, unsigned ids[LINKS_MAX])
 {
+    const struct bpf_object_skeleton *skeleton = account->programs->skeleton;
     unsigned count = 0;
-    for (__u32 id = 0; bpf_link_get_next_id(id, &id) == 0;) {
-        count++;
+    for (int i = 0; i < skeleton->prog_cnt && count < LINKS_MAX; i++) {
+        struct bpf_link_info info = {0};
+        unsigned size = sizeof info;
+        const struct bpf_link *link = *skeleton->progs[i].link;
+        if (link && bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &size) == 0) {
+            ids[count++] = info.id;
+        }
     }
     return count;
 }
@@ -789,17 +835,25 @@ static unsigned links(void)
 static void test_open_and_close(void **state)
 {
     (void)state;
-    unsigned before = links();
+    unsigned ids[LINKS_MAX];
     int64_t began = now_ns();
     struct pw_account *account = open_or_skip(1, NULL);
     int64_t opened = now_ns();
-    assert_true(links() >= before + 6);
+    unsigned count = links_of(account, ids);
+    assert_true(count >= 6);
+    for (unsigned i = 0; i < count; i++) {
+        int fd = bpf_link_get_fd_by_id(ids[i]);
+        assert_true(fd >= 0);
+        close(fd);
+    }
     int64_t closing = now_ns();
     pw_account_close(account);
     int64_t closed = now_ns();
     print_message("opened in %.1f ms, closed in %.1f ms\n", (double)(opened - began) / 1e6,
                   (double)(closed - closing) / 1e6);
-    assert_int_equal(links(), before);
+    for (unsigned i = 0; i < count; i++) {
+        assert_int_equal(bpf_link_get_fd_by_id(ids[i]), -ENOENT);
+    }
     pw_account_close(NULL);
 }
 
@@ -814,7 +868,8 @@ int main(void)
         cmocka_unit_test(test_vfork),          cmocka_unit_test(test_same_pid),
         cmocka_unit_test(test_two_slots),      cmocka_unit_test(test_lost),
         cmocka_unit_test(test_limit),          cmocka_unit_test(test_held),
-        cmocka_unit_test(test_older_kernel),   cmocka_unit_test(test_unprivileged),
+        cmocka_unit_test(test_older_kernel),   cmocka_unit_test(test_deeper),
+        cmocka_unit_test(test_unprivileged),
     };
     return cmocka_run_group_tests_name("account", tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include "tests/unit/unit.h"
 
 #ifdef PW_BPF
+#include <account.skel.h>
 #include <bpf/btf.h>
 #include "core/str.h"
 #include "wrapper/probe/bpf/account_impl.h"

@@ -539,7 +539,7 @@ static void time_limit(void **state)
     pw_fd_done(&warden.output);
     struct pw_cpu_profile profile;
     take(profiler, 1, &profile); /* without an end: take is one */
-    assert_true(profile.samples > 50);
+    assert_true(profile.samples > 10);
     assert_true(profile.first_at_ns > began_ns);
     assert_true(profile.last_at_ns <= watched_ns + 250 * PW_NS_PER_MS);
     assert_true(profile.weight_ns <= 260 * PW_NS_PER_MS);

@@ -189,7 +189,7 @@ int pw_cgroup_leave(struct pw_cgroups *cgroups, unsigned worker, struct pw_err *
 
     if (leaf == NULL)
         return 0;
-    (void)strcpy(name, leaf->name);
+    (void)snprintf(name, sizeof name, "%s", leaf->name);
     cgroups->leaves[worker].name[0] = '\0';
     remove_leaf(cgroups, name, &sys);
     if (sys != 0)
@@ -340,8 +340,8 @@ static void add_branch(struct pw_cgroups *cgroups, const struct pw_cgroup_place 
     }
     *branch = (struct pw_cgroup_branch){.is_v2 = place->is_v2, .own_fd = -1, .home_fd = -1};
     (void)snprintf(branch->label, sizeof branch->label, name == NULL ? "v2" : "v1 %s", name);
-    (void)strcpy(branch->folder, place->folder);
-    (void)strcpy(branch->home, cgroups->home);
+    (void)snprintf(branch->folder, sizeof branch->folder, "%s", place->folder);
+    (void)snprintf(branch->home, sizeof branch->home, "%s", cgroups->home);
     if (pw_cgroup_home_make(branch, &refusal) == 0) {
         cgroups->branch_count++;
         pw_cgroup_control_enable(branch, why_not, sizeof why_not);
@@ -380,7 +380,7 @@ static void find_throttle(struct pw_cgroups *cgroups, const struct pw_cgroup_lay
         place = pw_cgroup_layout_find(layout, NULL);
     if (place == NULL)
         return;
-    (void)strcpy(folder, place->folder);
+    (void)snprintf(folder, sizeof folder, "%s", place->folder);
     for (char *slash = folder + strlen(folder);
          slash != NULL && (size_t)(slash - folder) >= place->mount_length;
          slash = strrchr(folder, '/')) {

@@ -58,8 +58,8 @@ static void use_group_row(struct pw_cgroup_layout *layout, char *row)
     if (strlen(names) >= sizeof place->names || strlen(row) >= sizeof place->path)
         return;
     place->is_v2 = strcmp(id, "0") == 0 && names[0] == '\0';
-    (void)strcpy(place->names, names);
-    (void)strcpy(place->path, row);
+    (void)snprintf(place->names, sizeof place->names, "%s", names);
+    (void)snprintf(place->path, sizeof place->path, "%s", row);
     layout->count++;
 }
 
@@ -207,7 +207,7 @@ bool pw_cgroup_layout_is_delegated(const struct pw_cgroup_layout *layout, const 
         return false;
     if (strstr(place->path, "/user@") != NULL || is_namespace_root(place))
         return true;
-    (void)strcpy(folder, place->folder);
+    (void)snprintf(folder, sizeof folder, "%s", place->folder);
     for (char *slash = folder + strlen(folder);
          slash != NULL && (size_t)(slash - folder) >= place->mount_length;
          slash = strrchr(folder, '/')) {

@@ -425,17 +425,20 @@ static void lose(const struct pw_cpu_sampler *sampler, uint64_t count)
     }
 }
 
-/* Somebody else began a process (or a thread, which has its process's pid). */
-static void forget(const struct pw_cpu_sampler *sampler, const struct perf_event_header *fork)
+/* A process was begun in `owner` or, NULL, by somebody else: in no other slot the pid is what it
+ * was. A thread has its process's pid; and what was written before a slot was watched was known
+ * when that began. */
+static void forget(const struct pw_cpu_sampler *sampler, const struct slot *owner,
+                   const struct perf_event_header *fork, uint64_t at_ns)
 {
     const uint32_t *body = (const void *)(fork + 1); /* pid, and its parent's */
     if (fork->size < sizeof *fork + sizeof(struct pw_perf_tail) + 2 * sizeof *body) {
         return;
     }
-    pid_t pid = (pid_t)body[0];
     for (unsigned i = 0; i < sampler->slot_count; i++) {
-        if (sampler->slots[i].maps) {
-            pw_perf_maps_forget(sampler->slots[i].maps, pid);
+        const struct slot *slot = &sampler->slots[i];
+        if (slot->maps && slot != owner && body[0] != body[1] && at_ns >= slot->since_ns) {
+            pw_perf_maps_forget(slot->maps, (pid_t)body[0]);
         }
     }
 }
@@ -450,8 +453,8 @@ static void take_record(const struct pw_cpu_sampler *sampler,
     }
     struct slot *slot =
         sampler->way.is_whole ? knower_of(sampler, record, tail) : owner_of(sampler, tail->id);
-    if (!slot && sampler->way.is_whole && record->type == PERF_RECORD_FORK) {
-        forget(sampler, record);
+    if (sampler->way.is_whole && record->type == PERF_RECORD_FORK) {
+        forget(sampler, slot, record, tail->time_ns);
     }
     if (!slot || !slot->maps) {
         return; /* the slot has ended, and this came too late for it */

@@ -106,7 +106,7 @@ int pw_account_io_prepare(struct bpf_object *object, const struct btf *kernel, u
         return -1;
     }
     bool has[PART_COUNT] = {true, true, syscalls};
-    bool formed[PROGRAMS];
+    bool formed[PROGRAMS] = {false};
     for (size_t i = 0; i < PROGRAMS; i++) {
         const struct program *program = &programs[i];
         bool before = program->alternative && formed[i - 1];
@@ -280,10 +280,12 @@ static int take_syscalls(const struct pw_account_io *io, unsigned slot, const st
         if (key.slot != slot || bpf_map_lookup_elem(io->syscalls, &key, &value) != 0)
             continue;
         calls += value.count;
-        list[count++] = (struct pw_kernel_syscall){.number = key.number,
-                                                   .count = value.count,
-                                                   .total_ns = (int64_t)value.total_ns,
-                                                   .longest_ns = (int64_t)value.longest_ns};
+        struct pw_kernel_syscall *kind = &list[count];
+        kind->number = key.number;
+        kind->count = value.count;
+        kind->total_ns = (int64_t)value.total_ns;
+        kind->longest_ns = (int64_t)value.longest_ns;
+        count++;
     }
     qsort(list, count, sizeof(*list), by_time);
     ret->syscalls = calls;
