@@ -80,8 +80,9 @@ static const struct pw_schema_field aggregate_fields[] = {
 };
 
 static const struct pw_schema_field xctrace_fields[] = {
-    {"trace_paths", "array", "Paths of the recorded profiles."},
-    {"hotspots_top", "array", "Heaviest frames first: frame, weight_ms, samples."},
+    {"trace_paths", "array", "Files of the recorded profiles, relative to run_dir."},
+    {"hotspots_top", "array",
+     "Heaviest frames first: frame, weight_ms, samples, total_ms, object."},
 };
 
 static const struct pw_schema_field time_budget_fields[] = {
@@ -126,7 +127,7 @@ static const struct pw_schema_field iteration_fields[] = {
     {"return_code", "integer", "0 if every worker returned 0, else 1."},
     {"worker_count", "integer", "Workers that it started."},
     {"queue_cancel_datapoints", "object", "Datapoints of each metric about queues and cancelling."},
-    {"xctrace_trace_path", "string|null", "Path of the recorded profile."},
+    {"xctrace_trace_path", "string|null", "The recorded profile, relative to run_dir."},
     {"xctrace_hotspots", "array|null", "Heaviest frames of it."},
     {"stderr_tail", "string", "End of standard error of the first failed worker, or the first."},
     {"worker_results", "array", "One object a worker."},
@@ -138,7 +139,7 @@ static const struct pw_schema_field worker_fields[] = {
     {"return_code", "integer", "Exit status; 124: timed out; 128 + N: killed by signal N."},
     {"termination", "string", "How it ended."},
     {"signal", "integer|null", "Signal that ended it."},
-    {"xctrace_trace_path", "string|null", "Path of the recorded profile."},
+    {"xctrace_trace_path", "string|null", "The recorded profile, relative to run_dir."},
     {"xctrace_hotspots", "array|null", "Heaviest frames of it."},
     {"stderr_tail", "string|null", "Last lines of its standard error."},
 };
@@ -279,6 +280,7 @@ static json_t *aggregates_schema(bool *failed)
     add_verdicts(summary, failed);
     json_t *traces = json_object_get(json_object_get(summary, "properties"), "xctrace");
     PW_SCHEMA_ADD_FIELDS(traces, xctrace_fields, failed);
+    pw_schema_add_cpu_profile(traces, failed);
     pw_schema_refine(summary, "failed_iterations",
                      pw_schema_array(pw_schema_of("integer", NULL, failed), failed), failed);
     pw_schema_refine(summary, "resource_budget", budget_schema(failed), failed);

@@ -50,6 +50,8 @@ void pw_schema_add_run_moments(json_t *aggregates, bool *failed);
  * and the document's `accounting`. */
 void pw_schema_add_worker_kernel(json_t *worker, bool *failed);
 json_t *pw_schema_accounting(bool *failed);
+/* How the CPU profile was taken, where there is one. */
+void pw_schema_add_cpu_profile(json_t *traces, bool *failed);
 
 /* What the measured command reports, in core/schema_telemetry.c: adds its keys to an iteration, a
  * worker, or the aggregates. */

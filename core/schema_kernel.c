@@ -106,6 +106,18 @@ static const struct pw_schema_field breakdown_fields[] = {
     {"partial", "boolean", "True if a process could not be read."},
 };
 
+static const struct pw_schema_field cpu_profile_fields[] = {
+    {"event", "string", "The clock that was sampled."},
+    {"mode", "string", "`whole-machine` or `inherited`: how the workers were sampled."},
+    {"hz", "number", "Samples a second of CPU time."},
+    {"has_kernel", "boolean", "True if the kernel's part of stacks was seen."},
+    {"samples", "integer", "Samples of all measured iterations."},
+    {"weight_ms", "number", "The CPU time that they stand for. Unit: ms."},
+    {"broken_stacks_pct", "number", "Samples whose callers could not all be found. Unit: percent."},
+    {"lost_samples", "integer", "Records that did not fit into the kernel's buffers."},
+    {"how", "string", "How it was sampled, in words, with the reasons."},
+};
+
 /* An array of objects with these fields. */
 #define LIST_OF(fields, failed) \
     pw_schema_array(object_of(fields, sizeof(fields) / sizeof((fields)[0]), failed), failed)
@@ -165,4 +177,13 @@ json_t *pw_schema_accounting(bool *failed)
     pw_schema_refine(accounting, "sampling_missed", LIST_OF(missed_fields, failed), failed);
     pw_schema_allow_null(accounting, failed);
     return accounting;
+}
+
+void pw_schema_add_cpu_profile(json_t *traces, bool *failed)
+{
+    for (size_t i = 0; i < sizeof(cpu_profile_fields) / sizeof(cpu_profile_fields[0]); i++) {
+        const struct pw_schema_field *field = &cpu_profile_fields[i];
+        pw_schema_add_optional(traces, field->key,
+                               pw_schema_of(field->types, field->description, failed), failed);
+    }
 }

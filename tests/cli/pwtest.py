@@ -157,6 +157,8 @@ class PerfwrapTest(unittest.TestCase):
     """Base of all black-box tests: see the head of this file."""
 
     maxDiff = None
+    # Loading eBPF programs costs each call a tenth of a second, with sanitizers more: there only the tests about it do.
+    accounting = "proc" if SANITIZED else None
 
     def setUp(self):
         self.mark = uuid.uuid4().hex
@@ -171,8 +173,9 @@ class PerfwrapTest(unittest.TestCase):
         return {**base, MARK_NAME: self.mark, **{key: str(value) for key, value in extra.items()}}
 
     def args(self, *options, cmd=(), program=None, out_dir=None):
-        args = [program or PERFWRAP, "--out-dir", str(out_dir or self.out_dir), *map(str, options)]
-        return args + (["--", *map(str, cmd)] if cmd else [])
+        args = [program or PERFWRAP, "--out-dir", str(out_dir or self.out_dir)]
+        args += ["--accounting", self.accounting] if self.accounting else []
+        return args + [*map(str, options)] + (["--", *map(str, cmd)] if cmd else [])
 
     def start(self, *options, cmd=(), program=None, out_dir=None, env=None, **popen):
         """Starts perfwrap and returns its Popen, which is killed if the test leaves it behind."""

@@ -269,7 +269,7 @@ class Killed(LifecycleTest):
         for first in range(0, times, self.AT_ONCE):
             launched = [self.launch(number) for number in range(first, first + self.AT_ONCE)]
             began = time.monotonic()
-            moments = sorted(chance.uniform(0, 0.4 * SLOWER) for _ in launched)
+            moments = sorted(chance.uniform(0, 1.0 * SLOWER) for _ in launched)
             for (process, _), moment in zip(launched, moments):
                 while time.monotonic() - began < moment:  # the random moment itself
                     time.sleep(0.002)

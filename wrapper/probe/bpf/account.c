@@ -281,7 +281,7 @@ int pw_account_open_as(const struct pw_account_options *options,
     int opened = open_programs(account, options, knobs, err);
     if (raised)
         setrlimit(RLIMIT_MEMLOCK, &before);
-    if (opened != 0) {
+    if (opened != 0 || !account->programs) {
         pw_account_close(account);
         return -1;
     }

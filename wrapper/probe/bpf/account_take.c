@@ -237,18 +237,18 @@ static void take_wall(const struct taking *taking, int64_t spawned_at_ns, int64_
     wall->io_ns = (int64_t)sums->wall_io_ns;
     for (int i = 0; i < PW_WAIT_COUNT; i++)
         wall->blocked_by_ns[i] = (int64_t)sums->wall_blocked_ns[i];
-    int64_t rest = ended_at_ns - (int64_t)sums->last_ns;
-    if (sums->root_exit_ns) {
-        wall->exit_tail_ns = rest;
-    } else if (sums->states & ((1ULL << 21) - 1)) {
-        wall->on_cpu_ns += rest;
-    } else if (sums->states >> 21 & ((1ULL << 21) - 1)) {
-        wall->runq_ns += rest;
-    } else if (sums->states >> 42) {
-        wall->io_ns += rest;
-    } else {
-        wall->blocked_by_ns[PW_WAIT_OTHER] += rest;
-    }
+    /* Ended processes have a tail; of what still runs the last state lasts until the end. */
+    const uint64_t mask = (1ULL << 21) - 1;
+    int64_t *last = &wall->blocked_by_ns[PW_WAIT_OTHER];
+    if (sums->root_exit_ns)
+        last = &wall->exit_tail_ns;
+    else if (sums->states & mask)
+        last = &wall->on_cpu_ns;
+    else if (sums->states >> 21 & mask)
+        last = &wall->runq_ns;
+    else if (sums->states >> 42)
+        last = &wall->io_ns;
+    *last += ended_at_ns - (int64_t)sums->last_ns;
     for (int i = 0; i < PW_WAIT_COUNT; i++)
         wall->blocked_ns += wall->blocked_by_ns[i];
 }

@@ -366,31 +366,6 @@ static __always_inline void thread_gone(struct pw_slot_sums *sums, struct pw_thr
     bpf_map_delete_elem(&threads, &key);
 }
 
-static __always_inline void switch_out(bool preempt, struct task_struct *task,
-                                       struct pw_thread_entry *entry, __u64 now)
-{
-    struct pw_slot_sums *sums = sums_of(entry->slot);
-    if (!sums)
-        return;
-    long state = state_of(task);
-    read_counts(task, entry);
-    if (state & TASK_DEAD) {
-        move(sums, STATE_ON_CPU, 0, PW_BPF_WAIT_OTHER, now);
-        thread_gone(sums, entry, (__u64)task);
-        return;
-    }
-    entry->since_ns = now;
-    if (preempt || !state) {
-        entry->state = PW_THREAD_RUNQ;
-        move(sums, STATE_ON_CPU, STATE_RUNQ, PW_BPF_WAIT_OTHER, now);
-        return;
-    }
-    __u32 reason = wait_reason(task, state);
-    entry->state = PW_THREAD_BLOCKED;
-    entry->reason = reason;
-    move(sums, STATE_ON_CPU, reason == PW_BPF_WAIT_IO ? STATE_IO : 0, PW_BPF_WAIT_OTHER, now);
-}
-
 /* A blocked thread may run again. */
 static __always_inline void unblock(struct pw_slot_sums *sums, struct pw_thread_entry *entry,
                                     __u64 now)
@@ -408,6 +383,12 @@ static __always_inline void switch_in(struct pw_thread_entry *entry, __u64 now)
     struct pw_slot_sums *sums = sums_of(entry->slot);
     if (!sums)
         return;
+    if (entry->state == PW_THREAD_ON_CPU) { /* its switch-out was missed */
+        add(&sums->gaps, 1);
+        move(sums, STATE_ON_CPU, STATE_RUNQ, PW_BPF_WAIT_OTHER, now);
+        entry->state = PW_THREAD_RUNQ;
+        entry->since_ns = now;
+    }
     if (entry->state == PW_THREAD_BLOCKED)
         unblock(sums, entry, now);
     if (entry->state == PW_THREAD_RUNQ) {
@@ -419,6 +400,35 @@ static __always_inline void switch_in(struct pw_thread_entry *entry, __u64 now)
     }
     entry->state = PW_THREAD_ON_CPU;
     entry->since_ns = now;
+}
+
+static __always_inline void switch_out(bool preempt, struct task_struct *task,
+                                       struct pw_thread_entry *entry, __u64 now)
+{
+    struct pw_slot_sums *sums = sums_of(entry->slot);
+    if (!sums)
+        return;
+    if (entry->state != PW_THREAD_ON_CPU) { /* its switch-in was missed */
+        add(&sums->gaps, 1);
+        switch_in(entry, now);
+    }
+    long state = state_of(task);
+    read_counts(task, entry);
+    if (state & TASK_DEAD) {
+        move(sums, STATE_ON_CPU, 0, PW_BPF_WAIT_OTHER, now);
+        thread_gone(sums, entry, (__u64)task);
+        return;
+    }
+    entry->since_ns = now;
+    if (preempt || !state) {
+        entry->state = PW_THREAD_RUNQ;
+        move(sums, STATE_ON_CPU, STATE_RUNQ, PW_BPF_WAIT_OTHER, now);
+        return;
+    }
+    __u32 reason = wait_reason(task, state);
+    entry->state = PW_THREAD_BLOCKED;
+    entry->reason = reason;
+    move(sums, STATE_ON_CPU, reason == PW_BPF_WAIT_IO ? STATE_IO : 0, PW_BPF_WAIT_OTHER, now);
 }
 
 SEC("tp_btf/sched_switch")
