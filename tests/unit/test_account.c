@@ -838,13 +838,13 @@ enum { LINKS_MAX = 32 };
 /* What is attached for this account: others may have theirs. */
 static unsigned links_of(const struct pw_account *account, unsigned ids[LINKS_MAX])
 {
-    const struct bpf_object_skeleton *skeleton = account->programs->skeleton;
+    const struct pw_account_loaded *loaded = &account->loaded;
+    size_t maps = PW_ACCOUNT_OWN_MAPS + (loaded->has_io ? sizeof account->io / sizeof(int) : 0);
     unsigned count = 0;
-    for (int i = 0; i < skeleton->prog_cnt && count < LINKS_MAX; i++) {
+    for (size_t i = maps; i < loaded->count && count < LINKS_MAX; i++) {
         struct bpf_link_info info = {0};
         unsigned size = sizeof info;
-        const struct bpf_link *link = *skeleton->progs[i].link;
-        if (link && bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &size) == 0) {
+        if (bpf_obj_get_info_by_fd(loaded->fds[i], &info, &size) == 0) {
             ids[count++] = info.id;
         }
     }

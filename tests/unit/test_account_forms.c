@@ -80,19 +80,19 @@ static void test_forms(void **state)
     struct pw_kernel_powers powers = powers_with(programs, forms, true, &why_not);
     assert_true(powers.block && powers.tcp && powers.syscalls);
     assert_string_equal(why_not.text, "");
-    assert_true(bpf_program__autoload(programs->progs.account_block_queue));
-    assert_false(bpf_program__autoload(programs->progs.account_block_queue_old));
-    assert_true(bpf_program__autoload(programs->progs.account_syscall_enter));
+    assert_true(bpf_program__autoload(programs->progs.pw_bio_queue));
+    assert_false(bpf_program__autoload(programs->progs.pw_bio_queue_old));
+    assert_true(bpf_program__autoload(programs->progs.pw_sys_enter));
     assert_int_equal(bpf_map__max_entries(programs->maps.io_sums), 3);
 
     forms[QUEUE] = (struct form){"block_bio_queue", {"request_queue", "bio"}}; /* before 5.11 */
     powers = powers_with(programs, forms, false, &why_not);
     assert_true(powers.block && powers.tcp && !powers.syscalls);
     assert_string_equal(why_not.text, "");
-    assert_false(bpf_program__autoload(programs->progs.account_block_queue));
-    assert_true(bpf_program__autoload(programs->progs.account_block_queue_old));
-    assert_false(bpf_program__autoload(programs->progs.account_syscall_enter));
-    assert_false(bpf_program__autoload(programs->progs.account_syscall_exit));
+    assert_false(bpf_program__autoload(programs->progs.pw_bio_queue));
+    assert_true(bpf_program__autoload(programs->progs.pw_bio_queue_old));
+    assert_false(bpf_program__autoload(programs->progs.pw_sys_enter));
+    assert_false(bpf_program__autoload(programs->progs.pw_sys_exit));
 
     forms[QUEUE] = (struct form){"block_bio_queue", {"bio", "request_queue", "sock"}};
     powers = powers_with(programs, forms, false, &why_not);
@@ -106,13 +106,13 @@ static void test_forms(void **state)
     assert_true(!powers.block && !powers.tcp && powers.syscalls);
     assert_contains(why_not.text, "block_rq_complete");
     assert_contains(why_not.text, "TCP: this kernel has no tracepoint inet_sock_set_state");
-    assert_false(bpf_program__autoload(programs->progs.account_block_queue));
-    assert_false(bpf_program__autoload(programs->progs.account_block_complete));
-    assert_false(bpf_program__autoload(programs->progs.account_tcp_state));
+    assert_false(bpf_program__autoload(programs->progs.pw_bio_queue));
+    assert_false(bpf_program__autoload(programs->progs.pw_bio_complete));
+    assert_false(bpf_program__autoload(programs->progs.pw_tcp_state));
 
     pw_account_io_leave_out(programs->obj, &powers);
     assert_false(powers.syscalls);
-    assert_false(bpf_program__autoload(programs->progs.account_syscall_exit));
+    assert_false(bpf_program__autoload(programs->progs.pw_sys_exit));
     pw_account_bpf__destroy(programs);
 }
 

@@ -52,13 +52,13 @@ static __always_inline int block_queued(struct bio *bio)
 
 /* Linux 5.11 took the queue away, which was the first argument; user space loads one of the two. */
 SEC("?tp_btf/block_bio_queue")
-int BPF_PROG(account_block_queue, struct bio *bio)
+int BPF_PROG(pw_bio_queue, struct bio *bio)
 {
     return block_queued(bio);
 }
 
 SEC("?tp_btf/block_bio_queue")
-int BPF_PROG(account_block_queue_old, void *queue, struct bio *bio)
+int BPF_PROG(pw_bio_queue_old, void *queue, struct bio *bio)
 {
     return block_queued(bio);
 }
@@ -83,7 +83,7 @@ static __always_inline int block_completed(__u64 key)
 
 /* Devices that take the requests as they are: LVM, RAID, zram. */
 SEC("?tp_btf/block_bio_complete")
-int BPF_PROG(account_block_complete, void *queue, struct bio *bio)
+int BPF_PROG(pw_bio_complete, void *queue, struct bio *bio)
 {
     return block_completed((__u64)bio);
 }
@@ -98,7 +98,7 @@ __noinline int account_block_part(__u64 bio)
 /* All other devices, for which the block layer merges neighbours into one struct request. Its first
  * `bytes` have completed: the requests that lie within them. */
 SEC("?tp_btf/block_rq_complete")
-int BPF_PROG(account_block_merged, struct request *merged, int error, unsigned int bytes)
+int BPF_PROG(pw_rq_complete, struct request *merged, int error, unsigned int bytes)
 {
     struct bio *bio = BPF_CORE_READ(merged, bio);
     for (int i = 0; i < BLOCK_MERGED_MAX && bio; i++) {

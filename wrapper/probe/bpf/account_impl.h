@@ -8,9 +8,29 @@
 #include "wrapper/probe/bpf/account_abi.h"
 #include "wrapper/probe/bpf/account_io.h"
 
-struct pw_account_bpf; /* <account.skel.h>, generated of account.bpf.c */
+struct pw_account_bpf__data; /* <account.skel.h>, generated of account.bpf.c */
 
-enum { PW_ACCOUNT_WHY = 256 };
+enum { PW_ACCOUNT_WHY = 256, PW_ACCOUNT_FDS_MAX = 40 };
+
+/* Programs that are loaded and attached: as long as the descriptors are open. */
+enum pw_account_map {
+    PW_ACCOUNT_THREADS,
+    PW_ACCOUNT_PROCESSES,
+    PW_ACCOUNT_MMS,
+    PW_ACCOUNT_SLOTS,
+    PW_ACCOUNT_WARDENS,
+    PW_ACCOUNT_RING,
+    PW_ACCOUNT_DATA,
+    PW_ACCOUNT_OWN_MAPS
+};
+struct pw_account_loaded {
+    struct pw_kernel_powers powers;
+    char why_not[PW_ACCOUNT_WHY];
+    bool has_io;
+    int fds[PW_ACCOUNT_FDS_MAX]; /* the maps above, those of struct pw_account_io if `has_io`, links
+                                  */
+    unsigned count;
+};
 
 /* What a worker's processes have told so far. */
 struct pw_account_slot {
@@ -22,12 +42,10 @@ struct pw_account_slot {
 };
 
 struct pw_account {
-    struct pw_account_bpf *programs;
+    struct pw_account_loaded loaded;
+    struct pw_account_bpf__data *data; /* mapped */
     struct ring_buffer *ring;
-    struct pw_account_io io;
-    bool has_io;
-    struct pw_kernel_powers powers;
-    char why_not[PW_ACCOUNT_WHY];
+    struct pw_account_io io; /* if it is loaded */
     uint64_t page_bytes;
     unsigned slot_count;
     struct pw_account_slot *slots;
@@ -43,6 +61,15 @@ struct pw_account_knobs {
 int pw_account_open_as(const struct pw_account_options *options,
                        const struct pw_account_knobs *knobs, struct pw_account **ret_account,
                        struct pw_err *err);
+
+/*
+ * Loads and attaches, in a process of its own that then ends: libbpf reads for it what the kernel
+ * tells of all its types, some 20 MiB, which would be perfwrap's peak of memory from then on. What
+ * comes back are descriptors. The caller may have threads.
+ */
+int pw_account_load(const struct pw_account_options *options, const struct pw_account_knobs *knobs,
+                    struct pw_account_loaded *ret_loaded, struct pw_err *err);
+void pw_account_unload(struct pw_account_loaded *loaded); /* also of a zeroed one */
 
 /* For ring_buffer__new(): an ended process, to be kept. `context` is the account. */
 int pw_account_keep(void *context, void *data, size_t size);

@@ -30,13 +30,13 @@ struct program {
 };
 
 static const struct program programs[] = {
-    {PART_BLOCK, "account_block_queue", "block_bio_queue", 1, 0, "bio", false},
-    {PART_BLOCK, "account_block_queue_old", "block_bio_queue", 2, 1, "bio", true},
-    {PART_BLOCK, "account_block_complete", "block_bio_complete", 2, 1, "bio", false},
-    {PART_BLOCK, "account_block_merged", "block_rq_complete", 3, 0, "request", false},
-    {PART_TCP, "account_tcp_state", "inet_sock_set_state", 3, 0, "sock", false},
-    {PART_SYSCALLS, "account_syscall_enter", "sys_enter", 2, 0, "pt_regs", false},
-    {PART_SYSCALLS, "account_syscall_exit", "sys_exit", 2, 0, "pt_regs", false},
+    {PART_BLOCK, "pw_bio_queue", "block_bio_queue", 1, 0, "bio", false},
+    {PART_BLOCK, "pw_bio_queue_old", "block_bio_queue", 2, 1, "bio", true},
+    {PART_BLOCK, "pw_bio_complete", "block_bio_complete", 2, 1, "bio", false},
+    {PART_BLOCK, "pw_rq_complete", "block_rq_complete", 3, 0, "request", false},
+    {PART_TCP, "pw_tcp_state", "inet_sock_set_state", 3, 0, "sock", false},
+    {PART_SYSCALLS, "pw_sys_enter", "sys_enter", 2, 0, "pt_regs", false},
+    {PART_SYSCALLS, "pw_sys_exit", "sys_exit", 2, 0, "pt_regs", false},
 };
 enum { PROGRAMS = sizeof(programs) / sizeof(programs[0]), STEPS_MAX = 1 << 20 };
 

@@ -224,7 +224,7 @@ static __always_inline void leave_mm(struct pw_slot_sums *sums, __u64 key, struc
 }
 
 SEC("tp_btf/rss_stat")
-int BPF_PROG(on_rss_stat, struct mm_struct *mm, int kind)
+int BPF_PROG(pw_rss_stat, struct mm_struct *mm, int kind)
 {
     __u32 zero = 0;
     __u64 member = (__u32)kind;

@@ -19,7 +19,7 @@ struct {
 } io_syscalls SEC(".maps");
 
 SEC("?tp_btf/sys_enter")
-int BPF_PROG(account_syscall_enter, void *registers, long number)
+int BPF_PROG(pw_sys_enter, void *registers, long number)
 {
     struct pw_thread_entry *thread = tracked_current();
     if (!thread)
@@ -46,7 +46,7 @@ int BPF_PROG(account_syscall_enter, void *registers, long number)
 }
 
 SEC("?tp_btf/sys_exit")
-int BPF_PROG(account_syscall_exit)
+int BPF_PROG(pw_sys_exit)
 {
     struct pw_thread_entry *thread = tracked_current();
     if (!thread || !thread->syscall_at_ns)

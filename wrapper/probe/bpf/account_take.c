@@ -63,8 +63,8 @@ int pw_account_watch(struct pw_account *account, unsigned slot, pid_t warden_pid
     own->warden_pid = warden_pid;
     own->lost = 0;
     own->count = 0;
-    if (bpf_map_update_elem(bpf_map__fd(account->programs->maps.slots), &slot, &sums, BPF_ANY) ||
-        bpf_map_update_elem(bpf_map__fd(account->programs->maps.wardens), &warden, &slot, BPF_ANY))
+    if (bpf_map_update_elem(account->loaded.fds[PW_ACCOUNT_SLOTS], &slot, &sums, BPF_ANY) ||
+        bpf_map_update_elem(account->loaded.fds[PW_ACCOUNT_WARDENS], &warden, &slot, BPF_ANY))
         return pw_err_system(err, errno, "watch process %d by eBPF", (int)warden_pid);
     return 0;
 }
@@ -78,14 +78,19 @@ struct taking {
     struct pw_kernel_account *ret;
 };
 
+static int fd_of(const struct taking *taking, enum pw_account_map map)
+{
+    return taking->account->loaded.fds[map];
+}
+
 /* Calls `each` with all entries of a map. It may delete the one it is given. */
-static void walk(struct taking *taking, const struct bpf_map *map, void *value,
+static void walk(struct taking *taking, enum pw_account_map map, void *value,
                  void (*each)(struct taking *taking, uint64_t key, void *value))
 {
-    int fd = bpf_map__fd(map);
+    int fd = fd_of(taking, map);
     uint64_t key = 0, next = 0;
     int more = bpf_map_get_next_key(fd, NULL, &next);
-    for (unsigned limit = bpf_map__max_entries(map); more == 0 && limit > 0; limit--) {
+    for (unsigned limit = PW_LIMIT_KERNEL_THREADS; more == 0 && limit > 0; limit--) {
         key = next;
         more = bpf_map_get_next_key(fd, &key, &next);
         if (bpf_map_lookup_elem(fd, &key, value) == 0)
@@ -124,7 +129,6 @@ static void add_process(struct taking *taking, const struct pw_process_event *ev
 static void take_thread(struct taking *taking, uint64_t key, void *value)
 {
     const struct pw_thread_entry *entry = value;
-    struct bpf_map *threads = taking->account->programs->maps.threads;
     struct pw_slot_sums *sums = &taking->sums;
     struct pw_process_entry process;
     uint64_t cpu_ns = entry->cpu_ns;
@@ -148,18 +152,17 @@ static void take_thread(struct taking *taking, uint64_t key, void *value)
     sums->written_chars += entry->written_chars;
     sums->read_bytes += entry->read_bytes;
     sums->written_bytes += entry->written_bytes;
-    int fd = bpf_map__fd(taking->account->programs->maps.processes);
+    int fd = fd_of(taking, PW_ACCOUNT_PROCESSES);
     if (bpf_map_lookup_elem(fd, &entry->process, &process) == 0) {
         process.cpu_ns += cpu_ns;
         bpf_map_update_elem(fd, &entry->process, &process, BPF_EXIST);
     }
-    bpf_map_delete_elem(bpf_map__fd(threads), &key);
+    bpf_map_delete_elem(fd_of(taking, PW_ACCOUNT_THREADS), &key);
 }
 
 static void take_process(struct taking *taking, uint64_t key, void *value)
 {
     const struct pw_process_entry *entry = value;
-    const struct pw_account_bpf *programs = taking->account->programs;
     if (entry->slot != taking->slot)
         return;
     struct pw_process_event event = {
@@ -177,38 +180,37 @@ static void take_process(struct taking *taking, uint64_t key, void *value)
     uint64_t seq = taking->sums.peak_seq;
     uint64_t at_peak = entry->snap_seq == seq ? entry->snap_pages : 0;
     struct pw_mm_entry mm;
-    if (entry->mm && bpf_map_lookup_elem(bpf_map__fd(programs->maps.mms), &entry->mm, &mm) == 0) {
+    if (entry->mm && bpf_map_lookup_elem(fd_of(taking, PW_ACCOUNT_MMS), &entry->mm, &mm) == 0) {
         at_peak += mm.snap_seq == seq ? mm.snap_pages : (uint64_t)mm.total;
         if (mm.peak_pages > event.peak_pages)
             event.peak_pages = mm.peak_pages;
         /* Another process in the same address space does not hold it once more. */
-        bpf_map_delete_elem(bpf_map__fd(programs->maps.mms), &entry->mm);
+        bpf_map_delete_elem(fd_of(taking, PW_ACCOUNT_MMS), &entry->mm);
     }
     if (taking->ret->process_count < PW_LIMIT_KERNEL_PROCESSES)
         add_process(taking, &event, at_peak);
     else
         taking->sums.lost++;
-    bpf_map_delete_elem(bpf_map__fd(programs->maps.processes), &key);
+    bpf_map_delete_elem(fd_of(taking, PW_ACCOUNT_PROCESSES), &key);
 }
 
 static void drop_mm(struct taking *taking, uint64_t key, void *value)
 {
     const struct pw_mm_entry *entry = value;
     if (entry->slot == taking->slot)
-        bpf_map_delete_elem(bpf_map__fd(taking->account->programs->maps.mms), &key);
+        bpf_map_delete_elem(fd_of(taking, PW_ACCOUNT_MMS), &key);
 }
 
 /* What has not ended: counted as far as it got, and forgotten. */
 static void take_rest(struct taking *taking)
 {
-    const struct pw_account_bpf *programs = taking->account->programs;
     struct pw_thread_entry thread;
     struct pw_process_entry process;
     struct pw_mm_entry mm;
-    walk(taking, programs->maps.threads, &thread, take_thread);
-    walk(taking, programs->maps.processes, &process, take_process);
-    walk(taking, programs->maps.mms, &mm, drop_mm);
-    programs->data->mm_generation++;
+    walk(taking, PW_ACCOUNT_THREADS, &thread, take_thread);
+    walk(taking, PW_ACCOUNT_PROCESSES, &process, take_process);
+    walk(taking, PW_ACCOUNT_MMS, &mm, drop_mm);
+    taking->account->data->mm_generation++;
 }
 
 static int by_start(const void *a, const void *b)
@@ -288,11 +290,10 @@ static void take_sums(const struct taking *taking)
  * counted in what is not looked at again. */
 static int stop_watching(struct taking *taking, struct pw_err *err)
 {
-    const struct pw_account_bpf *programs = taking->account->programs;
     struct pw_account_slot *own = &taking->account->slots[taking->slot];
     uint32_t warden = (uint32_t)own->warden_pid, slot = taking->slot;
-    bpf_map_delete_elem(bpf_map__fd(programs->maps.wardens), &warden);
-    int fd = bpf_map__fd(programs->maps.slots);
+    bpf_map_delete_elem(fd_of(taking, PW_ACCOUNT_WARDENS), &warden);
+    int fd = fd_of(taking, PW_ACCOUNT_SLOTS);
     if (bpf_map_lookup_elem(fd, &slot, &taking->sums) != 0)
         return pw_err_system(err, errno, "read the eBPF accounting");
     struct pw_slot_sums unused = taking->sums;
@@ -314,7 +315,7 @@ int pw_account_take(struct pw_account *account, unsigned slot, int64_t spawned_a
     struct pw_account_slot *own = &account->slots[slot];
     if (stop_watching(&taking, err) != 0)
         return -1;
-    ret->powers = account->powers;
+    ret->powers = account->loaded.powers;
     size_t most = own->count + (size_t)taking.sums.present;
     most = most < PW_LIMIT_KERNEL_PROCESSES ? most : PW_LIMIT_KERNEL_PROCESSES;
     ret->process_list = calloc(most ? most : 1, sizeof *ret->process_list);
@@ -334,7 +335,7 @@ int pw_account_take(struct pw_account *account, unsigned slot, int64_t spawned_a
     qsort(ret->process_list, ret->process_count, sizeof *ret->process_list, by_start);
     take_sums(&taking);
     take_wall(&taking, spawned_at_ns, ended_at_ns);
-    if (account->has_io) {
+    if (account->loaded.has_io) {
         if (pw_account_io_take(&account->io, slot, ret, err) != 0)
             return -1;
         pw_account_io_forget(&account->io, slot);

@@ -187,7 +187,7 @@ static __always_inline bool add_process(struct pw_slot_sums *sums, __u32 slot,
 }
 
 SEC("tp_btf/sched_process_fork")
-int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+int BPF_PROG(pw_fork, struct task_struct *parent, struct task_struct *child)
 {
     struct pw_thread_entry *forker = tracked(parent);
     struct pw_slot_sums *sums;
@@ -240,7 +240,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 }
 
 SEC("tp_btf/sched_process_exec")
-int BPF_PROG(on_exec, struct task_struct *task)
+int BPF_PROG(pw_exec, struct task_struct *task)
 {
     struct pw_thread_entry *entry = tracked(task);
     if (!entry)
@@ -261,7 +261,7 @@ int BPF_PROG(on_exec, struct task_struct *task)
 }
 
 SEC("tp_btf/sched_process_exit")
-int BPF_PROG(on_exit, struct task_struct *task)
+int BPF_PROG(pw_exit, struct task_struct *task)
 {
     struct pw_thread_entry *entry = tracked(task);
     if (!entry)
@@ -432,7 +432,7 @@ static __always_inline void switch_out(bool preempt, struct task_struct *task,
 }
 
 SEC("tp_btf/sched_switch")
-int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
+int BPF_PROG(pw_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
     struct pw_thread_entry *entry = next->pid ? tracked(next) : NULL;
     if (entry)
@@ -444,7 +444,7 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 }
 
 SEC("tp_btf/sched_wakeup")
-int BPF_PROG(on_wakeup, struct task_struct *task)
+int BPF_PROG(pw_wakeup, struct task_struct *task)
 {
     struct pw_thread_entry *entry = tracked(task);
     if (!entry || entry->state != PW_THREAD_BLOCKED)

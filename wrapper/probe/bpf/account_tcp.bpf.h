@@ -153,7 +153,7 @@ static __always_inline void tcp_connect_ends(struct io_socket *socket, struct io
 }
 
 SEC("?tp_btf/inet_sock_set_state")
-int BPF_PROG(account_tcp_state, const struct sock *sk, int old_state, int state)
+int BPF_PROG(pw_tcp_state, const struct sock *sk, int old_state, int state)
 {
     if (sk->sk_protocol != TCP_PROTOCOL)
         return 0;
