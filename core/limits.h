@@ -91,11 +91,11 @@ enum {
     PW_LIMIT_HISTOGRAM_BUCKETS = 4096,     /* of one histogram's range */
 
     /* The kernel's own account of one worker */
-    PW_LIMIT_KERNEL_PROCESSES = 100000,     /* of its tree, kept */
+    PW_LIMIT_KERNEL_PROCESSES = 131072,     /* of its tree, kept */
     PW_LIMIT_KERNEL_PROCESSES_LISTED = 256, /* of these in its iteration's document */
     PW_LIMIT_KERNEL_REMOTES = 64,           /* TCP endpoints */
     PW_LIMIT_KERNEL_SYSCALLS = 32,          /* kinds of system calls listed */
-    PW_LIMIT_KERNEL_THREADS = 65536,        /* tracked at once, of all workers */
+    PW_LIMIT_KERNEL_THREADS = 32768,        /* tracked at once, of all workers */
     PW_LIMIT_KERNEL_LISTED = 20000,         /* processes in runs[] of one summary */
 
     /* A CPU profile */

@@ -1,14 +1,23 @@
 #include "wrapper/run/accounts.h"
 
+#include <dirent.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
 #include "core/clock.h"
 #include "core/cpu_profile.h"
 #include "core/json.h"
 #include "wrapper/probe/bpf/account.h"
 #include "wrapper/probe/cgroup.h"
 #include "wrapper/run/profiler.h"
+
+/* Descriptors that the session needs besides, and each of its workers. */
+enum { FDS_OF_SESSION = 16, FDS_OF_WORKER = 10 };
+/* What a profile's files must leave free on the disk: the numbers come first. */
+enum { DISK_ROOM_BYTES = 4 << 20 };
 
 struct pw_accounts {
     const struct pw_plan *plan;
@@ -19,9 +28,10 @@ struct pw_accounts {
     struct pw_profiler *profiler;
     struct pw_cpu_profile profile; /* of all measured iterations */
     json_t *trace_paths;
-    unsigned traces;
+    unsigned profiled; /* iterations */
     enum { SLOT_FREE, SLOT_WATCHED, SLOT_TAKEN } * slots;
     bool told; /* a failure of a worker's watching was warned of */
+    bool told_of_files;
 };
 
 static void refuse(struct pw_accounting *accounting, enum pw_rung rung, const struct pw_err *err)
@@ -43,6 +53,32 @@ static void warn_refused(struct pw_accounts *accounts, enum pw_rung rung, const 
                        "--accounting %s: %s; a lower source is used", name, err->message);
 }
 
+static unsigned count_open_files(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    unsigned count = 0;
+    while (dir && readdir(dir))
+        count++;
+    if (dir)
+        closedir(dir);
+    return count;
+}
+
+/* Whether the workers can still be run with the descriptors that are left: what is optional must
+ * not take them away. */
+static int leave_files(const struct pw_accounts *accounts, struct pw_err *err)
+{
+    struct rlimit limit;
+    unsigned needed = FDS_OF_SESSION + FDS_OF_WORKER * accounts->plan->concurrency;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == RLIM_INFINITY ||
+        count_open_files() + needed <= limit.rlim_cur)
+        return 0;
+    pw_err_set(err, PW_ERR_SYSTEM,
+               "it would leave too few open files for the workers (no more than %ju are allowed)",
+               (uintmax_t)limit.rlim_cur);
+    return pw_err_remedy(err, "raise the limit on open files (ulimit -n), or lower --concurrency");
+}
+
 static void open_account(struct pw_accounts *accounts)
 {
     struct pw_accounting *accounting = &accounts->run->accounting;
@@ -50,7 +86,9 @@ static void open_account(struct pw_accounts *accounts)
                                                .syscalls = accounts->plan->account_syscalls};
     struct pw_err err = PW_ERR_INIT;
     int64_t began_ns = pw_clock_now_ns();
-    if (pw_account_open(&options, &accounts->account, &err)) {
+    if (pw_account_open(&options, &accounts->account, &err) || leave_files(accounts, &err)) {
+        pw_account_close(accounts->account);
+        accounts->account = NULL;
         refuse(accounting, PW_RUNG_EBPF, &err);
         warn_refused(accounts, PW_RUNG_EBPF, &err);
         return;
@@ -73,7 +111,9 @@ static void open_cgroups(struct pw_accounts *accounts)
     int result = accounts->plan->hold > 0
                      ? pw_err_set(&err, PW_ERR_SYSTEM, "workers that are held outlive their cgroup")
                      : pw_cgroups_open(&setup, &accounts->cgroups, &err);
-    if (result) {
+    if (result || leave_files(accounts, &err)) {
+        pw_cgroups_close(accounts->cgroups);
+        accounts->cgroups = NULL;
         refuse(accounting, PW_RUNG_CGROUP, &err);
         warn_refused(accounts, PW_RUNG_CGROUP, &err);
         return;
@@ -91,10 +131,15 @@ static void open_profiler(struct pw_accounts *accounts)
                                                 .time_limit_sec = plan->cpu_profile_limit_sec,
                                                 .slots = plan->concurrency};
     struct pw_err err = PW_ERR_INIT;
-    if (plan->cpu_profile_hz > 0 && pw_profiler_open(&options, &accounts->profiler, &err))
+    if (plan->cpu_profile_hz <= 0)
+        return;
+    if (pw_profiler_open(&options, &accounts->profiler, &err) || leave_files(accounts, &err)) {
+        pw_profiler_free(accounts->profiler);
+        accounts->profiler = NULL;
         pw_run_record_warn(accounts->run, "no_cpu_profile",
                            err.remedy[0] ? err.remedy : "see `perfwrap doctor`", NULL,
                            "no CPU profile: %s", err.message);
+    }
 }
 
 /* The highest rung that the plan allows. */
@@ -163,19 +208,43 @@ static json_t *describe_profile(const struct pw_accounts *accounts, bool *failed
     return object;
 }
 
+/* The profile's files, of an iteration or (0) of the whole run. Without them the numbers are still
+ * worth something: it is warned, once, and the run goes on. */
+static void write_files(struct pw_accounts *accounts, const struct pw_cpu_profile *profile,
+                        unsigned iteration)
+{
+    struct pw_run_record *run = accounts->run;
+    struct pw_err err = PW_ERR_INIT;
+    struct statvfs disk;
+    int result = 0;
+    if (!accounts->trace_paths)
+        accounts->trace_paths = json_array();
+    if (!accounts->plan->write_profile)
+        return;
+    if (statvfs(run->run_dir, &disk) == 0 &&
+        (uint64_t)disk.f_bavail * disk.f_frsize < DISK_ROOM_BYTES)
+        result = pw_err_set(&err, PW_ERR_SYSTEM, "less than %d MiB are free in `%s`",
+                            DISK_ROOM_BYTES >> 20, run->run_dir);
+    else
+        result = accounts->plan->write_profile(profile, run->run_dir, iteration,
+                                               accounts->trace_paths, &err);
+    if (result == 0 || accounts->told_of_files)
+        return;
+    accounts->told_of_files = true;
+    pw_run_record_warn(run, "no_profile_files",
+                       err.remedy[0] ? err.remedy : "make room in the results' folder", NULL,
+                       "files of the CPU profile are missing: %s", err.message);
+}
+
 /* The files of the whole run, and the block for the summary. */
 static void finish_profile(struct pw_accounts *accounts)
 {
     struct pw_run_record *run = accounts->run;
-    struct pw_err err = PW_ERR_INIT;
     bool failed = false;
     if (!accounts->trace_paths)
         accounts->trace_paths = json_array();
-    if (accounts->traces > 0 && accounts->plan->write_profile &&
-        accounts->plan->write_profile(&accounts->profile, run->run_dir, 0, accounts->trace_paths,
-                                      &err))
-        pw_run_record_warn(run, "no_cpu_profile", "free space in the results' folder", NULL, "%s",
-                           err.message);
+    if (accounts->profiled > 0)
+        write_files(accounts, &accounts->profile, 0);
     run->cpu_profile = describe_profile(accounts, &failed);
     if (failed) {
         json_decref(run->cpu_profile);
@@ -183,10 +252,26 @@ static void finish_profile(struct pw_accounts *accounts)
     }
 }
 
+/* That a number is not what its name says must not only stand in the file. */
+static void warn_inexact(const struct pw_accounts *accounts)
+{
+    const struct pw_accounting *accounting = &accounts->run->accounting;
+    if (accounting->lost + accounting->untracked == 0)
+        return;
+    pw_run_record_warn(
+        accounts->run, "not_exact",
+        "keep a CPU free for perfwrap, which must read what the kernel tells; run fewer at once",
+        NULL,
+        "the kernel's account is not exact: %" PRIu64 " events were lost, %" PRIu64
+        " threads not followed",
+        accounting->lost, accounting->untracked);
+}
+
 void pw_accounts_close(struct pw_accounts *accounts)
 {
     if (!accounts)
         return;
+    warn_inexact(accounts);
     if (accounts->profiler)
         finish_profile(accounts);
     pw_profiler_free(accounts->profiler);
@@ -221,6 +306,12 @@ void pw_accounts_watch(struct pw_accounts *accounts, unsigned slot, pid_t warden
         tell(accounts, "kernel's account", &err);
     if (accounts->profiler && pw_profiler_watch(accounts->profiler, slot, warden_pid, &err))
         tell(accounts, "CPU profile", &err);
+}
+
+void pw_accounts_mark(struct pw_accounts *accounts, unsigned slot)
+{
+    if (accounts && accounts->account)
+        pw_account_mark(accounts->account, slot);
 }
 
 void pw_accounts_end(struct pw_accounts *accounts, unsigned slot)
@@ -271,13 +362,16 @@ static int take_account(struct pw_accounts *accounts, unsigned slot,
 {
     struct pw_accounting *accounting = &accounts->run->accounting;
     struct pw_kernel_account account;
+    struct pw_err own = PW_ERR_INIT;
     bool failed = false;
     if (record->ended_at_ns <= record->started_at_ns) /* it never ran */
         return 0;
     pw_kernel_account_init(&account);
     int result = pw_account_take(accounts->account, slot, record->started_at_ns,
-                                 record->ended_at_ns, &account, err);
-    if (result == 0) {
+                                 record->ended_at_ns, &account, &own);
+    if (result) {
+        tell(accounts, "kernel's account", &own);
+    } else {
         pw_kernel_account_set_values(&account, record->values);
         record->kernel = pw_kernel_account_to_json(&account, record->started_at_ns, &failed);
         accounting->lost += account.lost;
@@ -285,7 +379,7 @@ static int take_account(struct pw_accounts *accounts, unsigned slot,
         accounting->workers++;
     }
     pw_kernel_account_done(&account);
-    return failed ? pw_err_memory(err) : result;
+    return failed ? pw_err_memory(err) : 0;
 }
 
 /* Of a rung that was asked for by name, also what is missing is told. */
@@ -342,20 +436,15 @@ void pw_accounts_drop(struct pw_accounts *accounts, unsigned slot)
 static int keep_profile(struct pw_accounts *accounts, const struct pw_cpu_profile *profile,
                         struct pw_iteration_record *iteration, struct pw_err *err)
 {
-    const struct pw_plan *plan = accounts->plan;
     bool failed = false;
-    if (!accounts->trace_paths)
-        accounts->trace_paths = json_array();
     size_t before = json_array_size(accounts->trace_paths);
-    if (plan->write_profile && plan->write_profile(profile, accounts->run->run_dir,
-                                                   iteration->number, accounts->trace_paths, err))
-        return pw_err_prefix(err, "write the CPU profile");
+    write_files(accounts, profile, iteration->number);
     const char *path = json_string_value(json_array_get(accounts->trace_paths, before));
     iteration->trace_path = path ? strdup(path) : NULL;
     iteration->hotspots =
-        pw_cpu_profile_hotspots_json(profile, plan->cpu_profile_hotspots, &failed);
-    iteration->values[PW_METRIC_TRACE_COUNT] = pw_value_of(1);
-    accounts->traces++;
+        pw_cpu_profile_hotspots_json(profile, accounts->plan->cpu_profile_hotspots, &failed);
+    iteration->values[PW_METRIC_TRACE_COUNT] = pw_value_of(path ? 1 : 0);
+    accounts->profiled++;
     return failed ? pw_err_memory(err) : pw_cpu_profile_merge(&accounts->profile, profile, err);
 }
 
@@ -363,13 +452,15 @@ int pw_accounts_take_profile(struct pw_accounts *accounts, struct pw_iteration_r
                              struct pw_err *err)
 {
     struct pw_cpu_profile profile;
+    struct pw_err own = PW_ERR_INIT;
+    int result = 0;
     if (!accounts || !accounts->profiler)
         return 0;
     pw_cpu_profile_init(&profile, 0);
-    int result = 0;
-    for (unsigned i = 0; result == 0 && i < iteration->worker_count; i++)
-        result = pw_profiler_take(accounts->profiler, i, &profile, err);
-    if (result == 0 && iteration->number > 0)
+    for (unsigned i = 0; i < iteration->worker_count; i++)
+        if (pw_profiler_take(accounts->profiler, i, &profile, &own))
+            tell(accounts, "CPU profile", &own);
+    if (iteration->number > 0)
         result = keep_profile(accounts, &profile, iteration, err);
     pw_cpu_profile_done(&profile);
     return result;

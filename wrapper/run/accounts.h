@@ -31,6 +31,8 @@ void pw_accounts_close(struct pw_accounts *accounts);
 
 /* Of a worker whose warden waits. NULL is fine, also below. */
 void pw_accounts_watch(struct pw_accounts *accounts, unsigned slot, pid_t warden_pid);
+/* The moment that it is measured to has just come, and it lives on: as it is ended, or held. */
+void pw_accounts_mark(struct pw_accounts *accounts, unsigned slot);
 /* Its tree has ended. */
 void pw_accounts_end(struct pw_accounts *accounts, unsigned slot);
 /* Descriptors for poll(2), readable when they should be drained; -1 where there is none. */

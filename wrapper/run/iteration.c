@@ -291,14 +291,15 @@ static int run_crew(const struct pw_stage *stage, struct crew *crew, unsigned nu
     for (size_t i = 0; i < crew->count; i++) {
         pw_worker_record(&crew->workers[i], &iteration->workers[i]);
         fifo &= crew->workers[i].fifo;
-        if (pw_accounts_take(stage->accounts, (unsigned)i, &iteration->workers[i], err))
-            return pw_err_prefix(err, "account for worker %zu", i + 1);
     }
     stage->run->observer.exit_clock = fifo ? "fifo" : "normal";
     if (take_reports(stage, crew, iteration, err))
         return -1;
-    for (size_t i = 0; i < crew->count; i++)
+    for (size_t i = 0; i < crew->count; i++) {
         pw_worker_record_marks(&crew->workers[i], &iteration->workers[i]);
+        if (pw_accounts_take(stage->accounts, (unsigned)i, &iteration->workers[i], err))
+            return pw_err_prefix(err, "account for worker %zu", i + 1);
+    }
     if (judge(stage, crew, iteration, err) || pw_iteration_fold(iteration, err) ||
         pw_accounts_take_profile(stage->accounts, iteration, err))
         return -1;

@@ -156,8 +156,9 @@ void pw_supervisor_poll(struct pw_supervisor *supervisor)
 }
 
 /* Ends a worker whose mark of --until has come, or never will. */
-static void end_if_until(struct pw_worker *worker)
+static void end_if_until(const struct batch *batch, size_t index)
 {
+    struct pw_worker *worker = &batch->workers[index];
     bool is_alive = worker->state == PW_WORKER_GOING || worker->state == PW_WORKER_RUNNING;
     if (!is_alive || !worker->watch || worker->until_ordered)
         return;
@@ -165,15 +166,18 @@ static void end_if_until(struct pw_worker *worker)
     if (!worker->watch->hopeless && (!came || worker->holds))
         return;
     worker->until_ordered = true;
+    if (came)
+        pw_accounts_mark(batch->accounts, (unsigned)index);
     pw_worker_order(worker, came && worker->go.patience_ns > 0 ? PW_ORDER_EXPECT : PW_ORDER_END);
 }
 
-static void drain(struct pw_worker *worker, struct pw_tail *tail)
+static void drain(const struct batch *batch, size_t index, struct pw_tail *tail)
 {
+    struct pw_worker *worker = &batch->workers[index];
     int64_t began = pw_clock_now_ns();
     pw_tail_drain(tail, DRAIN_AT_ONCE); /* a pipe that is closed leaves the epoll set */
     worker->communicate_ns += pw_clock_now_ns() - began;
-    end_if_until(worker);
+    end_if_until(batch, index);
 }
 
 /* Marks that another thread has seen. */
@@ -181,17 +185,18 @@ static void take_marks(const struct batch *batch)
 {
     pw_mark_board_woken(batch->board);
     for (size_t i = 0; i < batch->count; i++)
-        end_if_until(&batch->workers[i]);
+        end_if_until(batch, i);
 }
 
 /* What the worker wrote before its end is still to be read; what comes later is not its own. */
-static void end_marks(struct pw_worker *worker)
+static void end_marks(const struct batch *batch, size_t index)
 {
+    struct pw_worker *worker = &batch->workers[index];
     if (!worker->watch)
         return;
-    drain(worker, &worker->out);
-    drain(worker, &worker->err);
-    drain(worker, &worker->told);
+    drain(batch, index, &worker->out);
+    drain(batch, index, &worker->err);
+    drain(batch, index, &worker->told);
     pw_mark_board_end(worker->watch);
 }
 
@@ -225,7 +230,8 @@ static void hold_workers(struct batch *batch)
         if (worker->state != PW_WORKER_RUNNING || !worker->holds ||
             !pw_mark_watch_is_until(worker->watch) || batch->supervisor->interrupted_by)
             continue;
-        end_marks(worker);
+        pw_accounts_mark(batch->accounts, (unsigned)i);
+        end_marks(batch, i);
         pw_worker_hold(worker);
         epoll_ctl(batch->supervisor->epoll_fd, EPOLL_CTL_DEL, worker->control_fd, NULL);
         take_samples(batch, i, worker->live.at_ns);
@@ -245,7 +251,7 @@ static int state_changed(struct batch *batch, size_t index, enum pw_worker_state
     if (worker->state == PW_WORKER_RUNNING && worker->watch)
         pw_mark_board_begin(worker->watch, worker->started.started.spawned_at_ns);
     if (before == PW_WORKER_RUNNING)
-        end_marks(worker);
+        end_marks(batch, index);
     if (worker->state == PW_WORKER_RUNNING && batch->sampler &&
         pw_sampler_add(batch->sampler, (unsigned)index, worker->warden_pid,
                        worker->started.started.pid, worker->started.started.spawned_at_ns, err))
@@ -350,9 +356,10 @@ static int handle_events(struct batch *batch, const struct epoll_event *events, 
         if (source == SOURCE_CONTROL && take_reports(batch, index, err))
             return -1;
         if (source != SOURCE_CONTROL)
-            drain(worker, source == SOURCE_OUT   ? &worker->out
-                          : source == SOURCE_ERR ? &worker->err
-                                                 : &worker->told);
+            drain(batch, index,
+                  source == SOURCE_OUT   ? &worker->out
+                  : source == SOURCE_ERR ? &worker->err
+                                         : &worker->told);
     }
     return 0;
 }
@@ -501,9 +508,9 @@ int pw_supervisor_run(struct pw_supervisor *supervisor, struct pw_worker *worker
         result = first_failure(&batch, specs, err);
     bool lost = false;
     for (size_t i = 0; i < count; i++) {
-        drain(&workers[i], &workers[i].out);
-        drain(&workers[i], &workers[i].err);
-        drain(&workers[i], &workers[i].told);
+        drain(&batch, i, &workers[i].out);
+        drain(&batch, i, &workers[i].err);
+        drain(&batch, i, &workers[i].told);
         if (workers[i].watch)
             pw_mark_board_end(workers[i].watch);
         lost |= workers[i].lost && !workers[i].go.keep_orphans;

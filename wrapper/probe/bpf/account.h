@@ -44,6 +44,8 @@ const char *pw_account_why_not(const struct pw_account *account);
  * `slot`, whose sums begin at zero. Before its target starts. */
 int pw_account_watch(struct pw_account *account, unsigned slot, pid_t warden_pid,
                      struct pw_err *err);
+/* Its last moment, if it is taken as of one before its end: the wall is kept as it is then. */
+void pw_account_mark(struct pw_account *account, unsigned slot);
 /* Readable when the ring buffer is a quarter full; for poll(2). */
 int pw_account_fd(const struct pw_account *account);
 void pw_account_drain(struct pw_account *account);

@@ -34,8 +34,9 @@ struct pw_account_loaded {
 
 /* What a worker's processes have told so far. */
 struct pw_account_slot {
-    bool watched;
+    bool watched, is_marked;
     pid_t warden_pid;
+    struct pw_slot_sums at_mark;
     uint64_t lost; /* ended processes beyond the limit, or for which there was no memory */
     struct pw_process_event *ended;
     size_t count, capacity;

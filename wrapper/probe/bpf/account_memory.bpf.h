@@ -78,22 +78,35 @@ static __noinline __s64 joined_pages_old(unsigned long mm, __u32 member)
     return count;
 }
 
-/* Without a helper's call: this is what every page pays. */
-static __noinline __s64 joined_pages_percpu(struct mm_struct *mm, __u32 member)
+/* Since 6.2. */
+static __noinline __s64 joined_pages_percpu(unsigned long mm, __u32 member)
+{
+    __s64 count = 0;
+    unsigned long counter = mm + bpf_core_field_offset(struct mm_struct, rss_stat);
+    counter += member * bpf_core_type_size(struct percpu_counter);
+    counter += bpf_core_field_offset(struct percpu_counter, count);
+    bpf_probe_read_kernel(&count, sizeof count, (void *)counter);
+    return count;
+}
+
+/* What has joined the whole. Address spaces are numbers here: for each pointer that a program reads
+ * through one whose type is known, recent kernels look through all their types when they check it,
+ * for half a millisecond. */
+static __always_inline __s64 joined_pages(unsigned long mm, __u32 member)
+{
+    return bpf_core_field_exists(((struct mm_struct *)0)->rss_stat)
+               ? joined_pages_percpu(mm, member)
+               : joined_pages_old(mm, member);
+}
+
+/* The same without a helper's call: this is what every page pays. */
+static __noinline __s64 joined_pages_now(struct mm_struct *mm, __u32 member)
 {
     if (member == 0)
         return mm->rss_stat[0].count;
     if (member == 1)
         return mm->rss_stat[1].count;
     return member == 3 ? mm->rss_stat[3].count : 0;
-}
-
-/* What has joined the whole. */
-static __always_inline __s64 joined_pages(struct mm_struct *mm, __u32 member)
-{
-    if (bpf_core_field_exists(mm->rss_stat))
-        return joined_pages_percpu(mm, member);
-    return joined_pages_old((unsigned long)mm, member);
 }
 
 /* What has not yet. */
@@ -116,11 +129,12 @@ static __noinline __s64 parted_pages(unsigned long mm, __u32 member)
     return pages;
 }
 
-static __always_inline __s64 exact_pages(struct mm_struct *mm, __u32 member)
+static __always_inline __s64 exact_pages(unsigned long mm, __u32 member)
 {
     __s64 pages = joined_pages(mm, member);
-    if (bpf_core_field_exists(mm->rss_stat) && cpu_offsets[0] && cpus <= PW_RSS_CPUS)
-        pages += parted_pages((unsigned long)mm, member);
+    if (bpf_core_field_exists(((struct mm_struct *)0)->rss_stat) && cpu_offsets[0] &&
+        cpus <= PW_RSS_CPUS)
+        pages += parted_pages(mm, member);
     return pages > 0 ? pages : 0;
 }
 
@@ -146,7 +160,7 @@ static __always_inline void change_total(struct pw_slot_sums *sums, struct pw_mm
 }
 
 static __always_inline void count_member(struct pw_slot_sums *sums, struct pw_mm_entry *entry,
-                                         struct mm_struct *mm, __u32 member)
+                                         unsigned long mm, __u32 member)
 {
     __s64 pages = exact_pages(mm, member);
     __s64 before = entry->pages[member & 3];
@@ -159,7 +173,7 @@ static __always_inline void count_member(struct pw_slot_sums *sums, struct pw_mm
 }
 
 static __always_inline void count_members(struct pw_slot_sums *sums, struct pw_mm_entry *entry,
-                                          struct mm_struct *mm)
+                                          unsigned long mm)
 {
     for (__u32 member = 0; member < PW_BPF_MEMBERS; member++) {
         if (member != PW_RSS_SWAP)
@@ -168,9 +182,9 @@ static __always_inline void count_members(struct pw_slot_sums *sums, struct pw_m
 }
 
 /* A process begins to use `mm`, which may have pages already. Its key, 0 if there is none. */
-static __always_inline __u64 use_mm(struct pw_slot_sums *sums, __u32 slot, struct mm_struct *mm)
+static __always_inline __u64 use_mm(struct pw_slot_sums *sums, __u32 slot, unsigned long mm)
 {
-    __u64 key = (__u64)mm;
+    __u64 key = mm;
     if (!key)
         return 0;
     struct pw_mm_entry *entry = bpf_map_lookup_elem(&mms, &key);
@@ -202,8 +216,8 @@ static __always_inline void keep_snapshot(struct pw_process_entry *process,
     }
 }
 
-/* A process no longer uses the address space `key`; `mm` is it, or NULL if it is gone already. */
-static __always_inline void leave_mm(struct pw_slot_sums *sums, __u64 key, struct mm_struct *mm,
+/* A process no longer uses the address space `key`; `mm` is it, or 0 if it is gone already. */
+static __always_inline void leave_mm(struct pw_slot_sums *sums, __u64 key, unsigned long mm,
                                      struct pw_process_entry *process)
 {
     struct pw_mm_entry *entry = key ? bpf_map_lookup_elem(&mms, &key) : NULL;
@@ -236,7 +250,9 @@ int BPF_PROG(pw_rss_stat, struct mm_struct *mm, int kind)
     bool same = seen->mm == (__u64)mm && seen->generation == mm_generation;
     if (same && !seen->ours)
         return 0;
-    __s64 joined = joined_pages(mm, member);
+    __s64 joined = bpf_core_field_exists(mm->rss_stat)
+                       ? joined_pages_now(mm, member)
+                       : joined_pages_old((unsigned long)mm, member);
     if (same && seen->count[member] == joined && ++seen->events % PW_RSS_EVENTS)
         return 0;
 
@@ -255,7 +271,7 @@ int BPF_PROG(pw_rss_stat, struct mm_struct *mm, int kind)
         return 0;
     struct pw_slot_sums *sums = sums_of(entry->slot);
     if (sums)
-        count_member(sums, entry, mm, member);
+        count_member(sums, entry, key, member);
     return 0;
 }
 

@@ -38,6 +38,12 @@ int pw_account_watch(struct pw_account *account, unsigned slot, pid_t warden_pid
     return pw_err_set(err, PW_ERR_INTERNAL, "built without eBPF");
 }
 
+void pw_account_mark(struct pw_account *account, unsigned slot)
+{
+    (void)account;
+    (void)slot;
+}
+
 int pw_account_fd(const struct pw_account *account)
 {
     (void)account;

@@ -60,6 +60,7 @@ int pw_account_watch(struct pw_account *account, unsigned slot, pid_t warden_pid
 
     pw_account_drain(account);
     own->watched = true;
+    own->is_marked = false;
     own->warden_pid = warden_pid;
     own->lost = 0;
     own->count = 0;
@@ -67,6 +68,15 @@ int pw_account_watch(struct pw_account *account, unsigned slot, pid_t warden_pid
         bpf_map_update_elem(account->loaded.fds[PW_ACCOUNT_WARDENS], &warden, &slot, BPF_ANY))
         return pw_err_system(err, errno, "watch process %d by eBPF", (int)warden_pid);
     return 0;
+}
+
+void pw_account_mark(struct pw_account *account, unsigned slot)
+{
+    if (slot >= account->slot_count || !account->slots[slot].watched)
+        return;
+    struct pw_account_slot *own = &account->slots[slot];
+    own->is_marked =
+        bpf_map_lookup_elem(account->loaded.fds[PW_ACCOUNT_SLOTS], &slot, &own->at_mark) == 0;
 }
 
 /* A slot while it is taken. */
@@ -221,11 +231,33 @@ static int by_start(const void *a, const void *b)
     return (left->pid > right->pid) - (left->pid < right->pid);
 }
 
+static int64_t cut(int64_t *part_ns, int64_t excess_ns)
+{
+    int64_t taken_ns = *part_ns < excess_ns ? *part_ns : excess_ns;
+    *part_ns -= taken_ns;
+    return excess_ns - taken_ns;
+}
+
+/* What was accounted after the last moment: between that and pw_account_mark() as a rule, so it was
+ * most likely on a CPU, as who tells of a moment is. */
+static void cut_wall(struct pw_kernel_wall *wall, int64_t excess_ns)
+{
+    excess_ns = cut(&wall->on_cpu_ns, excess_ns);
+    excess_ns = cut(&wall->runq_ns, excess_ns);
+    for (int i = PW_WAIT_COUNT - 1; i >= 0; i--)
+        excess_ns = cut(&wall->blocked_by_ns[i], excess_ns);
+    excess_ns = cut(&wall->io_ns, excess_ns);
+    cut(&wall->spawn_ns, excess_ns);
+}
+
 /* All parts add up to the worker's duration: the last, what follows the root's exit, is the rest.
  */
 static void take_wall(const struct taking *taking, int64_t spawned_at_ns, int64_t ended_at_ns)
 {
+    const struct pw_account_slot *own = &taking->account->slots[taking->slot];
     const struct pw_slot_sums *sums = &taking->sums;
+    if (own->is_marked && (int64_t)sums->last_ns > ended_at_ns)
+        sums = &own->at_mark;
     struct pw_kernel_wall *wall = &taking->ret->wall;
     if (!taking->ret->powers.decomposition)
         return;
@@ -250,7 +282,11 @@ static void take_wall(const struct taking *taking, int64_t spawned_at_ns, int64_
         last = &wall->runq_ns;
     else if (sums->states >> 42)
         last = &wall->io_ns;
-    *last += ended_at_ns - (int64_t)sums->last_ns;
+    int64_t rest_ns = ended_at_ns - (int64_t)sums->last_ns;
+    if (rest_ns >= 0)
+        *last += rest_ns;
+    else
+        cut_wall(wall, -rest_ns);
     for (int i = 0; i < PW_WAIT_COUNT; i++)
         wall->blocked_ns += wall->blocked_by_ns[i];
 }

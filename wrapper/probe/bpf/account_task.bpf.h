@@ -134,10 +134,21 @@ static __always_inline int number_at(struct pid *pid, __u32 level, unsigned int 
     return nr;
 }
 
+/* As numbers: see joined_pages() for why. */
+static __always_inline __u64 signal_of(struct task_struct *task)
+{
+    return (__u64)BPF_CORE_READ(task, signal);
+}
+
+static __always_inline unsigned long mm_of(struct task_struct *task)
+{
+    return (unsigned long)BPF_CORE_READ(task, mm);
+}
+
 /* The slot of which `task` is the warden, or NULL. */
 static __always_inline struct pw_slot_sums *warden_slot(struct task_struct *task, __u32 *ret_slot)
 {
-    struct pid *pid = task->thread_pid;
+    struct pid *pid = BPF_CORE_READ(task, thread_pid);
     __u32 level = BPF_CORE_READ(pid, level);
     unsigned int namespace = 0;
     __u32 number = number_at(pid, level, &namespace);
@@ -160,23 +171,23 @@ static __always_inline bool add_process(struct pw_slot_sums *sums, __u32 slot,
 {
     struct pw_process_entry entry = {.slot = slot, .threads = 1, .alive = 1, .present = 1};
     entry.started_ns = now;
-    entry.pid = number_at(child->thread_pid, sums->level, NULL);
+    entry.pid = number_at(BPF_CORE_READ(child, thread_pid), sums->level, NULL);
     bpf_core_read(entry.comm, sizeof entry.comm, &child->comm);
     if (root) {
         entry.ppid = sums->warden_pid;
         entry.flags = PW_PROCESS_ROOT;
         sums->root_pid = entry.pid;
     } else {
-        struct pw_process_entry *forker = process_of((__u64)parent->signal);
+        struct pw_process_entry *forker = process_of(signal_of(parent));
         if (forker) {
             entry.ppid = forker->pid;
             entry.flags = forker->flags & PW_PROCESS_ROOT ? PW_PROCESS_CHILD : 0;
         }
     }
-    entry.mm = use_mm(sums, slot, child->mm);
-    __u64 key = (__u64)child->signal;
+    entry.mm = use_mm(sums, slot, mm_of(child));
+    __u64 key = signal_of(child);
     if (bpf_map_update_elem(&processes, &key, &entry, BPF_ANY)) {
-        leave_mm(sums, entry.mm, NULL, NULL);
+        leave_mm(sums, entry.mm, 0, NULL);
         return false;
     }
     add(&sums->processes, 1);
@@ -192,7 +203,8 @@ int BPF_PROG(pw_fork, struct task_struct *parent, struct task_struct *child)
     struct pw_thread_entry *forker = tracked(parent);
     struct pw_slot_sums *sums;
     __u32 slot = 0;
-    bool thread = child->signal == parent->signal;
+    __u64 process_key = signal_of(child);
+    bool thread = process_key == signal_of(parent);
 
     if (forker) {
         slot = forker->slot;
@@ -208,7 +220,7 @@ int BPF_PROG(pw_fork, struct task_struct *parent, struct task_struct *child)
     __u64 now = bpf_ktime_get_ns();
     struct pw_thread_entry entry = {.slot = slot, .state = PW_THREAD_RUNQ, .since_ns = now};
     __u64 key = (__u64)child;
-    entry.process = (__u64)child->signal;
+    entry.process = process_key;
     entry.leader = !thread;
     struct pw_process_entry *process = NULL;
     if (thread) {
@@ -253,9 +265,10 @@ int BPF_PROG(pw_exec, struct task_struct *task)
         return 0;
     add(&sums->execs, 1);
     bpf_core_read(process->comm, sizeof process->comm, &task->comm);
-    if (process->mm != (__u64)task->mm) {
-        leave_mm(sums, process->mm, NULL, process);
-        process->mm = use_mm(sums, entry->slot, task->mm);
+    unsigned long mm = mm_of(task);
+    if (process->mm != mm) {
+        leave_mm(sums, process->mm, 0, process);
+        process->mm = use_mm(sums, entry->slot, mm);
     }
     return 0;
 }
@@ -279,17 +292,17 @@ int BPF_PROG(pw_exit, struct task_struct *task)
 
     /* The last thread: what the process was for others ends here, before any can see it ended. */
     __u64 now = bpf_ktime_get_ns();
-    struct signal_struct *signal = task->signal;
+    struct signal_struct *signal = (void *)signal_of(task);
     process->ended_ns = now;
-    if (signal->flags & SIGNAL_GROUP_EXIT)
-        process->status = signal->group_exit_code;
+    if (BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT)
+        process->status = BPF_CORE_READ(signal, group_exit_code);
     /* Since 6.16 this comes before the address space is left, else after; the kernel has noted its
      * highest by then. */
-    struct mm_struct *mm = task->mm;
+    unsigned long mm = mm_of(task), highest = BPF_CORE_READ(signal, maxrss);
     leave_mm(sums, process->mm, mm, process);
     process->mm = 0;
-    if (!mm && signal->maxrss > process->peak_pages)
-        process->peak_pages = signal->maxrss;
+    if (!mm && highest > process->peak_pages)
+        process->peak_pages = highest;
     add(&sums->live, -1ULL);
     if (process->flags & PW_PROCESS_CHILD)
         add(&sums->children, -1ULL);
