@@ -13,7 +13,7 @@ static const double MIB = 1048576.0;
 
 /* Names of system calls by number, made from the C library's header when this was built. */
 static const char *const syscall_names[] = {
-#include "syscall_names.inc"
+#include <syscall_names.inc>
 };
 
 const char *pw_wait_name(enum pw_wait wait)

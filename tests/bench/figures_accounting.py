@@ -8,7 +8,7 @@ from measure import BenchError
 from row import Row
 
 LOOP = "i=0; while [ $i -lt 400 ]; do /bin/true; i=$((i+1)); done"
-FUNCTIONS = 4000
+FUNCTIONS = 300
 
 
 def run(bench, options, command):

@@ -54,6 +54,44 @@ class Accounting(PerfwrapTest):
         self.assertIsNotNone(value, f"{what} was not measured")
         self.assertTrue(low <= value <= high, f"{what} is {value}, not in [{low}, {high}]")
 
+    def abandoned(self):
+        """Ids of our programs that the kernel has and that no process holds: other tests may run beside this one."""
+        listed = subprocess.run(["bpftool", "prog", "show", "--json"], capture_output=True, text=True, check=False)
+        if listed.returncode != 0:
+            self.skipTest(f"bpftool does not tell: {listed.stderr.strip()}")
+        ours = {one["id"] for one in json.loads(listed.stdout) if one.get("name", "").startswith("pw_")}
+        held = set()
+        for pid in os.listdir("/proc"):
+            try:
+                for descriptor in os.listdir(f"/proc/{pid}/fdinfo") if pid.isdigit() else ():
+                    text = Path(f"/proc/{pid}/fdinfo/{descriptor}").read_text(encoding="utf-8")
+                    held.update(int(number) for number in re.findall(r"(?m)^prog_id:\s*(\d+)", text))
+            except OSError:
+                pass  # it has gone
+        return ours - held
+
+    def stale(self):
+        """Cgroup folders of ours that nobody holds the lock of."""
+        found = []
+        for path, _, _ in os.walk("/sys/fs/cgroup"):
+            if re.fullmatch(r"perfwrap-[a-z0-9]{6}", os.path.basename(path), re.IGNORECASE):
+                try:
+                    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+                except OSError:
+                    continue
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    found.append(path)
+                except OSError:
+                    pass
+                finally:
+                    os.close(descriptor)
+        return found
+
+    def assert_nothing_stays(self):
+        wait_until(lambda: not self.abandoned(), what="the programs to go")
+        wait_until(lambda: not self.stale(), what="the cgroups to go")
+
 
 class Exact(Accounting):
     def test_a_grandchild_holds_150_mib_for_5_ms(self):
@@ -173,6 +211,14 @@ class Exact(Accounting):
         self.assertGreater(worker["kernel_wall_on_cpu_ms"], 0.5 * worker["duration_ms"])
         self.assertIn("cc1", [one["comm"] for one in worker["kernel"]["processes"]])
 
+    def test_the_decomposition_of_writing_to_a_disk(self):
+        worker = self.exact("/bin/dd", "if=/dev/zero", f"of={self.dir}/file", "bs=1M", "count=16", "conv=fsync")
+        self.assertGreaterEqual(worker["kernel_io_wchar"], 16 << 20)
+        self.assertGreater(worker["kernel_wall_on_cpu_ms"], 0)
+        if worker["kernel_block_requests"]:  # the folder is on a disk
+            self.assertGreater(worker["kernel_wall_io_ms"], 0)
+            self.assert_within(16 << 20, worker["kernel_block_write_bytes"], 17 << 20, "written")
+
     def test_what_sampling_missed_is_stated(self):
         run = self.measure("/bin/sh", "-c", f'{target("hold_memory")} 150 5 child; {target("fork_many")} 300')
         if self.rung(run, "ebpf")["state"] != "used":
@@ -269,46 +315,6 @@ class Ladder(Accounting):
 
 @unittest.skipUnless(IS_ROOT, "needs root to see what is attached")
 class Leftovers(Accounting):
-    """Other tests may run beside these: what a living process holds is none of a dead one's."""
-
-    def abandoned(self):
-        """Ids of our programs that the kernel has and that no process holds."""
-        listed = subprocess.run(["bpftool", "prog", "show", "--json"], capture_output=True, text=True, check=False)
-        if listed.returncode != 0:
-            self.skipTest(f"bpftool does not tell: {listed.stderr.strip()}")
-        ours = {one["id"] for one in json.loads(listed.stdout) if one.get("name", "").startswith("pw_")}
-        held = set()
-        for pid in os.listdir("/proc"):
-            try:
-                for descriptor in os.listdir(f"/proc/{pid}/fdinfo") if pid.isdigit() else ():
-                    text = Path(f"/proc/{pid}/fdinfo/{descriptor}").read_text(encoding="utf-8")
-                    held.update(int(number) for number in re.findall(r"(?m)^prog_id:\s*(\d+)", text))
-            except OSError:
-                pass  # it has gone
-        return ours - held
-
-    def stale(self):
-        """Cgroup folders of ours that nobody holds the lock of."""
-        found = []
-        for path, _, _ in os.walk("/sys/fs/cgroup"):
-            if re.fullmatch(r"perfwrap-[a-z0-9]{6}", os.path.basename(path), re.IGNORECASE):
-                try:
-                    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-                except OSError:
-                    continue
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    found.append(path)
-                except OSError:
-                    pass
-                finally:
-                    os.close(descriptor)
-        return found
-
-    def assert_nothing_stays(self):
-        wait_until(lambda: not self.abandoned(), what="the programs to go")
-        wait_until(lambda: not self.stale(), what="the cgroups to go")
-
     def test_nothing_stays_after_a_run(self):
         self.measure("/bin/true", options=("--cpu-profile",))
         self.assert_nothing_stays()

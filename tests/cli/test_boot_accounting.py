@@ -28,6 +28,53 @@ run --accounting ebpf -- /bin/switch_context 300
 want '"kernel_voluntary_ctx_switches": 30[0-2]'
 """
 
+# What can be refused for the whole machine: here there is one to refuse it for. `as_worker` has no privilege.
+BAD = r"""
+chmod 777 /tmp; mkdir -p /tmp/worker /tmp/empty; chown worker /tmp/worker
+as_worker() { su worker -c "LD_LIBRARY_PATH=/lib64 HOME=/tmp/worker $*" > /tmp/run.json || { cat /tmp/run.json; exit 6; }; }
+mine="perfwrap --out-dir /tmp/worker --otlp off --quiet --json -n 1 -w 0 --timeout-sec 60"
+profile() { run --accounting proc --cpu-profile -- /bin/sh -c 'i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done'; }
+
+run -- /bin/true
+want 'mount -t cgroup2 none /sys/fs/cgroup'
+mount -t cgroup2 none /sys/fs/cgroup || exit 7
+run --accounting cgroup -- /bin/hold_memory 32 5
+want '"used": "cgroup"'
+want '"cgroup_memory_peak_mb": 3[2-9]\.'
+as_worker $mine --accounting auto -- /bin/true
+want '"used": "proc"'
+want 'Delegate=yes'
+mkdir -p /sys/fs/cgroup/mine/in && chown -R worker /sys/fs/cgroup/mine || exit 8
+(echo 0 > /sys/fs/cgroup/mine/in/cgroup.procs; as_worker $mine --accounting cgroup -- /bin/hold_memory 32 5) || exit 9
+want '"used": "cgroup"'
+ls -d /sys/fs/cgroup/perfwrap-* /sys/fs/cgroup/mine/*/perfwrap-* 2>/dev/null && { echo 'PROBLEM: a cgroup stays'; exit 10; }
+
+mount --bind /tmp/empty /sys/kernel/btf || exit 11
+run --accounting ebpf -- /bin/true
+want 'CONFIG_DEBUG_INFO_BTF'
+want '"accounting_refused"'
+umount /sys/kernel/btf
+(ulimit -l 0; run --accounting ebpf -- /bin/fork_many 3) || exit 12
+want '"kernel_processes": 4'
+
+echo 2 > /proc/sys/kernel/kptr_restrict
+profile
+want 'kernel.kptr_restrict'
+echo 0 > /proc/sys/kernel/kptr_restrict
+echo 3 > /proc/sys/kernel/perf_event_paranoid
+profile
+want '"mode": "whole-machine"'
+as_worker $mine --cpu-profile -- /bin/true
+want '"no_cpu_profile"'
+want 'perf_event_paranoid'
+echo 2 > /proc/sys/kernel/perf_event_paranoid
+as_worker $mine --cpu-profile -- /bin/true
+want '"mode": "inherited"'
+unshare -p -f --mount-proc /bin/sh -c 'perfwrap --out-dir /tmp/out --otlp off --quiet --json -n 1 -w 0 -- /bin/fork_many 3' > /tmp/run.json || exit 13
+want '"kernel_processes": 4'
+want '"exact": true'
+"""
+
 
 @release_only
 @unittest.skipIf(PRESET == "no-bpf", "built without eBPF")
@@ -46,10 +93,10 @@ class OtherKernel(ImageTest):
         self.add_program(PERFWRAP, "perfwrap")
         for name in ("fork_many", "hold_memory", "switch_context"):
             self.add_program(target(name), name)
-        for applet in ("grep", "uname"):
+        for applet in ("grep", "uname", "chmod", "chown", "su", "umount", "unshare", "tail"):
             (self.root / "bin" / applet).symlink_to("busybox")
         script = self.root / "bin" / "self-test"
-        script.write_text(SCRIPT)
+        script.write_text(SCRIPT + BAD)
         script.chmod(0o755)
         run = self.run_pw("--json", "--image", f"dir:{self.root}", "--profile", "small", "--timeout", 110, "--exec",
                           "/bin/self-test", expect=0)

@@ -224,7 +224,7 @@ static void drain_to_end(struct pw_cpu_sampler *sampler, const struct warden *wa
 /* The symbolizer of these tests: the sections by their names, and nothing else. */
 
 struct asked {
-    uint64_t user, kernel, with_build_id;
+    uint64_t user, kernel, of_file;
 };
 
 static bool lies_in(uint64_t address, const char *start, const char *stop)
@@ -237,7 +237,7 @@ static const char *name_user(void *context, const struct pw_symbol_place *place,
 {
     struct asked *asked = context;
     asked->user++;
-    asked->with_build_id += place->build_id_size > 0;
+    asked->of_file += place->file.inode > 0 && place->mapped_at_ns > 0;
     *ret_kind = PW_FRAME_USER;
     if (lies_in(place->address, __start_pw_long, __stop_pw_long)) {
         return "spin_long";
@@ -430,7 +430,8 @@ static void short_programs(void **state)
     assert_true(loader >= PROGRAMS / 2);
     assert_true(samples_in(&profile, "true", "test_cpu_sampler") == 0);
     assert_int_equal(profile.lost, 0);
-    print_message("%lu of %lu places have a build id\n", asked.with_build_id, asked.user);
+    print_message("%lu of %lu places are in a file that is told\n", asked.of_file, asked.user);
+    assert_true(asked.of_file > asked.user / 2);
     if (pw_cpu_sampler_has_kernel(sampler)) {
         assert_true(asked.kernel > 0);
     }
@@ -612,6 +613,20 @@ static void tell_map(struct pw_perf_maps *maps, uint32_t pid, uint64_t start, ui
          64 + (strlen(path) + 8) / 8 * 8);
 }
 
+/* The same without a build id: device 8:1 and an inode. */
+static void tell_inode(struct pw_perf_maps *maps, uint32_t pid, uint64_t start, uint64_t inode,
+                       const char *path)
+{
+    unsigned char body[256] = {0};
+    memcpy(body, (uint32_t[]){pid, pid}, 8);
+    memcpy(body + 8, (uint64_t[]){start, 0x1000, 0}, 24);
+    memcpy(body + 32, (uint32_t[]){8, 1}, 8);
+    memcpy(body + 40, (uint64_t[]){inode, 77}, 16);
+    memcpy(body + 56, (uint32_t[]){PROT_READ | PROT_EXEC, 0}, 8);
+    memcpy(body + 64, path, strlen(path) + 1);
+    tell(maps, PERF_RECORD_MMAP2, 0, body, 64 + (strlen(path) + 8) / 8 * 8);
+}
+
 static void assert_place(const struct pw_perf_maps *maps, pid_t pid, uint64_t address,
                          const char *path, uint64_t offset)
 {
@@ -722,6 +737,20 @@ static void maps_share_objects(void **state)
     assert_place(maps, 2, 0x8001234, "[vdso]", 0x1234);
     assert_int_equal(pw_perf_maps_resolve(maps, 1, 0x7000010, &offset),
                      pw_perf_maps_resolve(maps, 2, 0x8000010, &offset));
+
+    /* One path, two files. */
+    tell_inode(maps, 1, 0x9000000, 5, "/bin/new");
+    tell_inode(maps, 2, 0x9000000, 5, "/bin/new");
+    tell_inode(maps, 3, 0x9000000, 6, "/bin/new");
+    uint32_t five = pw_perf_maps_resolve(maps, 1, 0x9000010, &offset);
+    assert_int_equal(five, pw_perf_maps_resolve(maps, 2, 0x9000010, &offset));
+    assert_int_not_equal(five, pw_perf_maps_resolve(maps, 3, 0x9000010, &offset));
+    object = pw_perf_maps_object(maps, five);
+    assert_int_equal(object->build_id_size, 0);
+    assert_int_equal(object->file.major, 8);
+    assert_int_equal(object->file.minor, 1);
+    assert_int_equal(object->file.inode, 5);
+    assert_int_equal(object->file.generation, 77);
     pw_perf_maps_free(maps);
 }
 

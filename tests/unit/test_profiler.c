@@ -475,8 +475,17 @@ static void deleted(void **state)
     check_nameless(state, true);
 }
 
-/* Another file has the path of the program that ran: its names would be wrong ones. */
-static void replaced(void **state)
+/* Written over: the same inode. */
+static void write_in_place(const char *path, const char *bytes, size_t size)
+{
+    PW_FD_AUTO fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pw_fd_write_all(fd, bytes, size), 0);
+}
+
+/* Another file has the path of the program that ran: its names would be wrong ones. What runs next
+ * there has its own. */
+static void check_replaced(void **state, bool is_in_place)
 {
     PW_FREE_AUTO char *path = target_path("two_functions");
     PW_FREE_AUTO char *other = target_path("burn_cpu");
@@ -486,20 +495,43 @@ static void replaced(void **state)
     size_t size = 0, other_size = 0;
     assert_int_equal(pw_file_read(path, 1 << 24, &text, &size, NULL), 0);
     assert_int_equal(pw_file_read(other, 1 << 24, &other_text, &other_size, NULL), 0);
-    assert_int_equal(pw_file_write(copy, text, size, 0700, NULL), 0);
+    assert_int_equal(pw_file_write(copy, other_text, other_size, 0700, NULL), 0);
     struct pw_profiler *profiler =
         open_or_skip(&(const struct pw_profiler_options){.hz = usual_hz, .slots = 1});
-    struct warden warden = make_warden(NULL, (char *const[]){copy, "300", "plain", NULL});
-    watch(profiler, 0, &warden);
-    assert_int_equal(await(profiler, &warden), 0);
-    pw_fd_done(&warden.output);
-    assert_int_equal(pw_file_write(copy, other_text, other_size, 0700, NULL), 0);
-    struct pw_cpu_profile profile;
-    take(profiler, 0, &profile);
-    assert_ratio(unnamed_ns(&profile, "[program+0x"), (double)profile.weight_ns, 1, 0.1,
-                 "object and offset");
-    pw_cpu_profile_done(&profile);
+    for (int round = 0; round < 4; round++) {
+        bool is_kept = round % 2 == 1;
+        struct pw_cpu_profile profile;
+        if (is_in_place) {
+            write_in_place(copy, text, size);
+        } else {
+            assert_int_equal(pw_file_write(copy, text, size, 0700, NULL), 0);
+        }
+        struct warden warden = make_warden(NULL, (char *const[]){copy, "300", "plain", NULL});
+        watch(profiler, 0, &warden);
+        assert_int_equal(await(profiler, &warden), 0);
+        pw_fd_done(&warden.output);
+        if (!is_kept && is_in_place) {
+            write_in_place(copy, other_text, other_size);
+        } else if (!is_kept) {
+            assert_int_equal(pw_file_write(copy, other_text, other_size, 0700, NULL), 0);
+        }
+        take(profiler, 0, &profile);
+        assert_ratio(unnamed_ns(&profile, "[program+0x"), (double)profile.weight_ns, !is_kept, 0.1,
+                     "object and offset");
+        assert_true((part_of(&profile, "heavy").total_ns > 0) == is_kept);
+        pw_cpu_profile_done(&profile);
+    }
     pw_profiler_free(profiler);
+}
+
+static void replaced(void **state)
+{
+    check_replaced(state, false);
+}
+
+static void written_over(void **state)
+{
+    check_replaced(state, true);
 }
 
 /* The program is only in its own mount namespace, which has gone with it. */
@@ -695,6 +727,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(stripped, make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(deleted, make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(replaced, make_folder, drop_folder),
+        cmocka_unit_test_setup_teardown(written_over, make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(other_namespace, make_folder, drop_folder),
         cmocka_unit_test(time_limit),
         cmocka_unit_test(without_privileges),

@@ -14,9 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "core/clock.h"
 #include "tests/unit/fake_root.h"
 #include "wrapper/probe/symbols/demangle.h"
 #include "wrapper/probe/symbols/symbol_table.h"
@@ -247,6 +249,61 @@ static void test_build_id(void **state)
     place.build_id[0] ^= 1;
     place.build_id_size--;
     assert_null(pw_symbols_user(symbols, &place, &kind));
+    pw_symbols_free(symbols);
+}
+
+static bool is_known_static(struct pw_symbols *symbols, const struct pw_symbol_place *place)
+{
+    enum pw_frame_kind kind = PW_FRAME_UNKNOWN;
+    const char *name = pw_symbols_user(symbols, place, &kind);
+
+    return name != NULL && strcmp(name, "known_static") == 0;
+}
+
+/* No build id is told: a file is what was mapped by its inode and the time of its last change. */
+static void test_replaced(void **state)
+{
+    char path[PATH_MAX];
+    struct stat stat_now;
+    struct pw_symbols *symbols = new_symbols("/proc");
+    struct mapping mapping = mapping_of((uintptr_t)known_static);
+
+    fake_path(*state, path, "program");
+    assert_true(run_tool((char *[]){"cp", own_path, path, NULL}));
+    assert_int_equal(stat(path, &stat_now), 0);
+    struct pw_symbol_place place = {
+        .object = path,
+        .file_offset = mapping.offset,
+        .address = (uintptr_t)known_static,
+        .pid = getpid(),
+        .file = {.major = major(stat_now.st_dev),
+                 .minor = minor(stat_now.st_dev),
+                 .inode = stat_now.st_ino},
+        .mapped_at_ns = pw_clock_now_ns(),
+    };
+    assert_true(is_known_static(symbols, &place));
+    place.mapped_at_ns -= PW_NS_PER_SEC; /* before it was written */
+    assert_false(is_known_static(symbols, &place));
+    place.mapped_at_ns += PW_NS_PER_SEC;
+    place.file.inode++;
+    assert_false(is_known_static(symbols, &place));
+    place.file.inode--;
+    place.file.generation++; /* told of no file that is there: the kernel does not say */
+    assert_true(is_known_static(symbols, &place));
+    place.file.generation--;
+
+    /* Written in place: what was mapped before was read before, what is mapped now is another. */
+    assert_true(run_tool((char *[]){"cp", "/bin/true", path, NULL}));
+    assert_true(is_known_static(symbols, &place));
+    place.mapped_at_ns = pw_clock_now_ns();
+    assert_false(is_known_static(symbols, &place));
+    assert_true(run_tool((char *[]){"cp", own_path, path, NULL}));
+    assert_false(is_known_static(symbols, &place));
+    place.mapped_at_ns = pw_clock_now_ns();
+    assert_true(is_known_static(symbols, &place));
+    assert_int_equal(unlink(path), 0);
+    place.mapped_at_ns = pw_clock_now_ns();
+    assert_false(is_known_static(symbols, &place));
     pw_symbols_free(symbols);
 }
 
@@ -634,6 +691,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_finds_libraries, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_finds_vdso, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_build_id, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_replaced, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stripped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_other_root, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_truncated, set_up, tear_down),

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include "core/clock.h"
 #include "core/file.h"
 #include "core/limits.h"
 #include "wrapper/probe/perf_index.h"
@@ -60,7 +61,15 @@ struct comm_body {
 struct mmap_body {
     uint32_t pid, tid;
     uint64_t address, length, offset;
-    unsigned char build_id_size, padding[3], build_id[PW_BUILD_ID_MAX]; /* or device and inode */
+    union {
+        struct {
+            unsigned char size, padding[3], bytes[PW_BUILD_ID_MAX];
+        } build_id;
+        struct {
+            uint32_t major, minor;
+            uint64_t inode, generation;
+        } file;
+    };
     uint32_t protection, flags;
     char path[];
 };
@@ -243,12 +252,19 @@ struct looked_for {
     const struct pw_perf_object *object;
 };
 
+static bool is_same_file(const struct pw_file_id *a, const struct pw_file_id *b)
+{
+    return a->inode == b->inode && a->generation == b->generation && a->major == b->major &&
+           a->minor == b->minor;
+}
+
 static bool is_same_object(const void *context, uint32_t number)
 {
     const struct looked_for *wanted = context;
     const struct pw_perf_object *a = wanted->object, *b = &wanted->maps->objects[number];
     return a->is_file == b->is_file && (a->is_file || a->pid == b->pid) &&
-           strcmp(a->path, b->path) == 0 && a->build_id_size == b->build_id_size &&
+           strcmp(a->path, b->path) == 0 && is_same_file(&a->file, &b->file) &&
+           a->build_id_size == b->build_id_size &&
            memcmp(a->build_id, b->build_id, a->build_id_size) == 0;
 }
 
@@ -394,7 +410,8 @@ static void note_comm(struct pw_perf_maps *maps, const struct perf_event_header 
     }
 }
 
-static void note_mmap(struct pw_perf_maps *maps, const struct perf_event_header *record)
+static void note_mmap(struct pw_perf_maps *maps, const struct perf_event_header *record,
+                      uint64_t at_ns)
 {
     const struct mmap_body *body = (const void *)(record + 1);
     size_t room = record->size - sizeof *record - sizeof *body;
@@ -402,10 +419,16 @@ static void note_mmap(struct pw_perf_maps *maps, const struct perf_event_header 
         body->address + body->length < body->address || !memchr(body->path, '\0', room)) {
         return;
     }
-    struct pw_perf_object object = {.path = body->path, .pid = (pid_t)body->pid};
-    if ((record->misc & PERF_RECORD_MISC_MMAP_BUILD_ID) && body->build_id_size <= PW_BUILD_ID_MAX) {
-        object.build_id_size = body->build_id_size;
-        memcpy(object.build_id, body->build_id, object.build_id_size);
+    struct pw_perf_object object = {
+        .path = body->path, .pid = (pid_t)body->pid, .mapped_at_ns = (int64_t)at_ns};
+    if (!(record->misc & PERF_RECORD_MISC_MMAP_BUILD_ID)) {
+        object.file = (struct pw_file_id){.major = body->file.major,
+                                          .minor = body->file.minor,
+                                          .inode = body->file.inode,
+                                          .generation = body->file.generation};
+    } else if (body->build_id.size <= PW_BUILD_ID_MAX) {
+        object.build_id_size = body->build_id.size;
+        memcpy(object.build_id, body->build_id.bytes, object.build_id_size);
     }
     map_object(maps,
                (struct map){.start = body->address,
@@ -418,7 +441,8 @@ void pw_perf_maps_record(struct pw_perf_maps *maps, const struct perf_event_head
 {
     const void *body = record + 1;
     size_t tail = sizeof(struct pw_perf_tail), size = record->size;
-    if (size < sizeof *record + tail) {
+    struct pw_perf_tail end;
+    if (record->type == PERF_RECORD_SAMPLE || !pw_perf_tail_read(record, &end)) {
         return;
     }
     size -= sizeof *record + tail;
@@ -429,7 +453,7 @@ void pw_perf_maps_record(struct pw_perf_maps *maps, const struct perf_event_head
     } else if (record->type == PERF_RECORD_COMM && size > sizeof(struct comm_body)) {
         note_comm(maps, record);
     } else if (record->type == PERF_RECORD_MMAP2 && size > sizeof(struct mmap_body)) {
-        note_mmap(maps, record);
+        note_mmap(maps, record, end.time_ns);
     }
 }
 
@@ -448,11 +472,11 @@ static void read_line(struct pw_perf_maps *maps, pid_t pid, const char *line)
         return;
     }
     map.offset = strtoull(at + PERMS + 1, &at, BASE);
-    for (int field = 0; field < 2; field++) { /* device, inode */
-        at += strspn(at, " ");
-        at += strcspn(at, " ");
-    }
-    struct pw_perf_object object = {.path = at + strspn(at, " "), .pid = pid};
+    struct pw_perf_object object = {.pid = pid, .mapped_at_ns = pw_clock_now_ns()};
+    object.file.major = (uint32_t)strtoul(at, &at, BASE);
+    object.file.minor = *at == ':' ? (uint32_t)strtoul(at + 1, &at, BASE) : 0;
+    object.file.inode = strtoull(at, &at, 10);
+    object.path = at + strspn(at, " ");
     map_object(maps, map, &object);
 }
 

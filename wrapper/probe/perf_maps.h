@@ -34,6 +34,8 @@ struct pw_perf_object {
     pid_t pid; /* that has it; of a file, the last one that mapped it */
     unsigned char build_id[PW_BUILD_ID_MAX];
     size_t build_id_size;
+    struct pw_file_id file;
+    int64_t mapped_at_ns; /* CLOCK_MONOTONIC: first */
 };
 
 struct pw_perf_maps;

@@ -70,8 +70,6 @@ static int find_powers(struct perf_event_attr *attr, bool is_whole, struct pw_er
         }
         if (sys == EINVAL && probe.read_format) {
             probe.read_format = 0; /* before Linux 6.0 */
-        } else if (sys == EINVAL && probe.build_id) {
-            probe.build_id = 0; /* before 5.12 */
         } else if ((sys == EACCES || sys == EPERM) && !probe.exclude_kernel && !is_whole) {
             probe.exclude_kernel = 1;
         } else {
@@ -83,6 +81,9 @@ static int find_powers(struct perf_event_attr *attr, bool is_whole, struct pw_er
     return 0;
 }
 
+/* No build ids (attr.build_id): the kernel reads them from the file each time that one is mapped,
+ * which costs a program of a millisecond two per cent of its time. Whether a file is the one that
+ * was mapped is told by symbols/. */
 static struct perf_event_attr attr_of(double hz, unsigned most_addresses)
 {
     struct perf_event_attr attr = pw_perf_attr();
@@ -93,7 +94,6 @@ static struct perf_event_attr attr_of(double hz, unsigned most_addresses)
     attr.inherit = 1;
     attr.mmap = 1;
     attr.mmap2 = 1;
-    attr.build_id = 1;
     attr.comm = 1;
     attr.comm_exec = 1;
     attr.task = 1;

@@ -180,11 +180,14 @@ static bool is_locked_down(void)
 
 static int refuse(int sys, struct pw_err *err)
 {
+    bool is_denied = sys == EPERM || sys == EACCES;
     pw_err_system(err, sys, "eBPF accounting");
-    if (last_warning[0] != '\0')
+    if (last_warning[0] != '\0' && !is_denied && sys != EMFILE)
         pw_err_set(err, PW_ERR_SYSTEM, "eBPF accounting: %s (%s)", strerror(sys), last_warning);
     pw_err_errno(err, sys);
-    if (sys == EPERM || sys == EACCES) {
+    if (sys == EMFILE || sys == ENFILE)
+        return pw_err_remedy(err, "raise the limit on open files (ulimit -n)");
+    if (is_denied) {
         if (geteuid() == 0 && is_locked_down())
             return pw_err_remedy(err, "the kernel is locked down (lockdown=confidentiality)");
         return pw_err_remedy(err, "run as root, or with CAP_BPF and CAP_PERFMON");
@@ -238,7 +241,12 @@ static int load_programs(const struct pw_account_options *options,
 {
     struct btf *kernel = btf__load_vmlinux_btf();
     if (!kernel) {
-        pw_err_system(err, errno, "the kernel tells no types of its own (/sys/kernel/btf/vmlinux)");
+        int sys = errno;
+        pw_err_set(err, PW_ERR_SYSTEM,
+                   "no types of the kernel can be read: /sys/kernel/btf/vmlinux");
+        pw_err_errno(err, sys);
+        if (sys == EMFILE || sys == ENFILE)
+            return refuse(sys, err);
         return pw_err_remedy(err, "eBPF accounting needs Linux 5.8 with CONFIG_DEBUG_INFO_BTF");
     }
     int result = -1;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,13 +12,23 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
+#include "core/clock.h"
 #include "core/file.h"
 #include "core/limits.h"
 #include "wrapper/probe/proc_file.h"
 #include "wrapper/probe/symbols/symbol_elf.h"
 
-enum { FIRST_SLOTS = 256, PATH_BYTES = 4096, STATUS_BYTES = 8192, VDSO_BYTES_MAX = 1 << 20 };
+enum {
+    FIRST_SLOTS = 256,
+    PATH_BYTES = 4096,
+    STATUS_BYTES = 8192,
+    VDSO_BYTES_MAX = 1 << 20,
+    FILE_AGE_MAX_SEC = 1 << 30 /* more is as good as ever */
+};
 
 static const char vdso[] = "[vdso]";
 
@@ -41,6 +52,15 @@ struct object {
     pid_t pid;        /* of a perf map */
     unsigned char build_id[PW_BUILD_ID_MAX];
     size_t build_id_size;
+    struct pw_file_id id; /* as it was mapped */
+    struct found {
+        dev_t device;
+        ino_t inode;
+        off_t size;
+        struct timespec modified, changed;
+    } found;                  /* what was there under the path; all 0: nothing */
+    int64_t looked_at_ns;     /* the last time */
+    int64_t since_ns;         /* it has been there like that */
     struct pw_symbol_elf elf; /* of a perf map only the table */
 };
 
@@ -263,15 +283,86 @@ static int open_vdso(void)
     return pw_fd_take(&fd);
 }
 
+/* Whether it is the inode that was mapped. The kernel tells of a mapping the numbers of the file
+ * system itself; stat(2) tells another device where one makes several (btrfs), or several one
+ * (overlayfs). */
+static bool is_mapped_one(int fd, const struct pw_file_id *id, const struct stat *stat)
+{
+    struct statfs system;
+
+    if (id->inode == 0)
+        return true;
+    if (stat->st_ino != id->inode)
+        return false;
+    if (major(stat->st_dev) == id->major && minor(stat->st_dev) == id->minor)
+        return true;
+    return fstatfs(fd, &system) == 0 &&
+           (system.f_type == BTRFS_SUPER_MAGIC || system.f_type == OVERLAYFS_SUPER_MAGIC);
+}
+
+/* On CLOCK_MONOTONIC, when a file was last written, or came to be under its name; steps of the wall
+ * clock since then are not seen. Its time of change, as the one of modification can be set. */
+static int64_t changed_at_ns(const struct stat *stat)
+{
+    struct timespec wall;
+
+    (void)clock_gettime(CLOCK_REALTIME, &wall);
+    int64_t ago_sec = (int64_t)wall.tv_sec - stat->st_ctim.tv_sec;
+    if (ago_sec > FILE_AGE_MAX_SEC)
+        return INT64_MIN;
+    if (ago_sec < -FILE_AGE_MAX_SEC)
+        return INT64_MAX;
+    return pw_clock_now_ns() - ago_sec * PW_NS_PER_SEC - (wall.tv_nsec - stat->st_ctim.tv_nsec);
+}
+
+static bool is_as_found(const struct found *a, const struct found *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+           a->modified.tv_sec == b->modified.tv_sec && a->modified.tv_nsec == b->modified.tv_nsec &&
+           a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+/* Opens what is there under the path; -1: nothing, or the same as the last time. */
+static int look(const struct pw_symbols *symbols, const struct process *process,
+                struct object *object)
+{
+    struct stat stat;
+    struct found found = {.inode = 0};
+    bool is_first = object->looked_at_ns == 0;
+
+    object->looked_at_ns = pw_clock_now_ns();
+    if (strcmp(object->path, vdso) == 0) {
+        object->since_ns = INT64_MIN;
+        return is_first ? open_vdso() : -1;
+    }
+    PW_FD_AUTO fd = open_file(symbols, process, object->path, &stat);
+    if (fd >= 0) {
+        found = (struct found){.device = stat.st_dev,
+                               .inode = stat.st_ino,
+                               .size = stat.st_size,
+                               .modified = stat.st_mtim,
+                               .changed = stat.st_ctim};
+        object->since_ns = is_mapped_one(fd, &object->id, &stat) ? changed_at_ns(&stat) : INT64_MAX;
+    }
+    if (!is_first && is_as_found(&found, &object->found))
+        return -1;
+    object->found = found;
+    return pw_fd_take(&fd);
+}
+
 static void read_elf(struct pw_symbols *symbols, const struct process *process,
                      struct object *object)
 {
     static const struct process here = {0};
     struct pw_symbol_elf elf;
-    struct stat stat;
-    bool is_vdso = strcmp(object->path, vdso) == 0;
-    PW_FD_AUTO fd = is_vdso ? open_vdso() : open_file(symbols, process, object->path, &stat);
+    struct found before = object->found;
+    PW_FD_AUTO fd = look(symbols, process, object);
 
+    if (!is_as_found(&before, &object->found)) {
+        symbols->held_bytes -= object->elf.table.bytes;
+        pw_symbol_elf_done(&object->elf);
+        object->elf = (struct pw_symbol_elf){.segment_count = 0};
+    }
     if (fd < 0 || !pw_symbol_elf_read(fd, &elf))
         return;
     if (object->build_id_size > 0 &&
@@ -310,8 +401,9 @@ static bool is_same(const struct object *a, const struct object *b)
 {
     return a->hash == b->hash && a->pid == b->pid && a->root_device == b->root_device &&
            a->root_inode == b->root_inode && a->build_id_size == b->build_id_size &&
-           memcmp(a->build_id, b->build_id, a->build_id_size) == 0 &&
-           (a->path == NULL) == (b->path == NULL) &&
+           memcmp(a->build_id, b->build_id, a->build_id_size) == 0 && a->id.inode == b->id.inode &&
+           a->id.generation == b->id.generation && a->id.major == b->id.major &&
+           a->id.minor == b->id.minor && (a->path == NULL) == (b->path == NULL) &&
            (a->path == NULL || strcmp(a->path, b->path) == 0);
 }
 
@@ -347,10 +439,10 @@ static bool grow_objects(struct pw_symbols *symbols)
     return true;
 }
 
-/* The object as it was read before, or read now. NULL: there are too many, or no memory. `wanted`
- * lends its path. */
+/* The object as it was read before, or read now: the latter also if it was mapped later than that.
+ * NULL: there are too many, or no memory. `wanted` lends its path. */
 static struct object *find_object(struct pw_symbols *symbols, const struct process *process,
-                                  struct object *wanted)
+                                  struct object *wanted, int64_t mapped_at_ns)
 {
     if (symbols->object_count == symbols->object_capacity &&
         symbols->object_capacity < PW_LIMIT_SYMBOL_OBJECTS && !grow_objects(symbols))
@@ -358,14 +450,18 @@ static struct object *find_object(struct pw_symbols *symbols, const struct proce
     wanted->hash = hash_bytes(1, wanted->build_id, wanted->build_id_size);
     wanted->hash = hash_bytes(wanted->hash, &wanted->pid, sizeof wanted->pid);
     wanted->hash = hash_bytes(wanted->hash, &wanted->root_inode, sizeof wanted->root_inode);
+    wanted->hash = hash_bytes(wanted->hash, &wanted->id.inode, sizeof wanted->id.inode);
     if (wanted->path != NULL)
         wanted->hash = hash_bytes(wanted->hash, wanted->path, strlen(wanted->path));
     size_t mask = symbols->slot_count - 1;
     size_t at = wanted->hash & mask;
     for (; symbols->slots[at] != 0; at = (at + 1) & mask) {
         struct object *object = &symbols->objects[symbols->slots[at] - 1];
-        if (is_same(object, wanted))
+        if (is_same(object, wanted)) {
+            if (object->path != NULL && mapped_at_ns > object->looked_at_ns)
+                read_elf(symbols, process, object);
             return object;
+        }
     }
     if (symbols->object_count == symbols->object_capacity)
         return NULL;
@@ -416,13 +512,15 @@ const char *pw_symbols_user(struct pw_symbols *symbols, const struct pw_symbol_p
             return NULL;
         wanted.build_id_size = place->build_id_size;
         memcpy(wanted.build_id, place->build_id, place->build_id_size);
+        wanted.id = place->file;
     } else {
         if (place->pid <= 0)
             return NULL;
         wanted.pid = place->pid;
     }
-    struct object *object = find_object(symbols, &process, &wanted);
+    struct object *object = find_object(symbols, &process, &wanted, place->mapped_at_ns);
     if (object == NULL ||
+        (is_plain && place->mapped_at_ns > 0 && place->mapped_at_ns < object->since_ns) ||
         (is_plain && !pw_symbol_elf_address(&object->elf, place->file_offset, &address)))
         return NULL;
     const char *name = pw_symbol_table_find(&object->elf.table, address);

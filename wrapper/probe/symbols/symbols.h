@@ -4,10 +4,12 @@
  * leave in /tmp/perf-PID.map.
  *
  * A file is opened below /proc/PID/root while the process lives if it has another root than this
- * process; a file that was deleted or replaced (another build id than the one that was mapped) has
- * no symbols, and its frames say object and offset. Where no build id is known, the file that is
- * there is taken. Tables are kept for all later calls. C++ and Rust names (Rust's older mangling)
- * are demangled. Without a full symbol table only what is exported, and has a size, has a name.
+ * process. What was deleted or replaced has no symbols, and its frames say object and offset: a
+ * file is taken if it has the build id that was mapped, and the inode that was, and has not changed
+ * since that was mapped first; each as far as it is known. Tables are kept for all later calls, and
+ * looked after when a file is mapped later than it was read. C++ and Rust names (Rust's older
+ * mangling) are demangled. Without a full symbol table only what is exported, and has a size, has a
+ * name.
  *
  * Untrusted: files are those of the measured program. A perf map counts if it belongs to the
  * process's user, to root, or, when the process has gone, to this one's. Limits:
@@ -29,7 +31,7 @@ void pw_symbols_free(struct pw_symbols *symbols);
 /* What was learnt of processes is forgotten, for their pids will be others': their roots and users,
  * and the names in their perf maps. Files stay known. */
 void pw_symbols_forget_processes(struct pw_symbols *symbols);
-/* The function's name (valid until pw_symbols_forget_processes()); NULL: none is known. */
+/* The function's name (valid until the next call); NULL: none is known. */
 const char *pw_symbols_user(struct pw_symbols *symbols, const struct pw_symbol_place *place,
                             enum pw_frame_kind *ret_kind);
 /* Of the kernel; NULL if kptr_restrict hides it. Modules' functions too. */
