@@ -202,12 +202,22 @@ static json_t *runq_histogram(const struct pw_kernel_account *account, bool *fai
     return list;
 }
 
-static int by_part(const void *a, const void *b)
+/* The process that held most of the tree's peak among those that come after `last` in that order;
+ * NULL: none held any more. */
+static const struct pw_kernel_process *next_holder(const struct pw_kernel_account *account,
+                                                   const struct pw_kernel_process *last)
 {
-    const struct pw_kernel_process *one = *(const struct pw_kernel_process *const *)a;
-    const struct pw_kernel_process *other = *(const struct pw_kernel_process *const *)b;
-    return (one->rss_at_tree_peak_bytes < other->rss_at_tree_peak_bytes) -
-           (one->rss_at_tree_peak_bytes > other->rss_at_tree_peak_bytes);
+    const struct pw_kernel_process *found = NULL;
+    for (size_t i = 0; i < account->process_count; i++) {
+        const struct pw_kernel_process *process = &account->process_list[i];
+        uint64_t part = process->rss_at_tree_peak_bytes;
+        bool comes_after = !last || part < last->rss_at_tree_peak_bytes ||
+                           (part == last->rss_at_tree_peak_bytes && process > last);
+        if (part > 0 && comes_after && (!found || part > found->rss_at_tree_peak_bytes)) {
+            found = process;
+        }
+    }
+    return found;
 }
 
 /* Who held the tree's peak: the largest ones. */
@@ -215,26 +225,15 @@ static json_t *holders(const struct pw_kernel_account *account, bool *failed)
 {
     enum { HOLDERS_LISTED = 10 };
     json_t *list = json_array();
-    const struct pw_kernel_process **sorted = calloc(account->process_count + 1, sizeof(*sorted));
-    if (!sorted) {
-        *failed = true;
-        return list;
-    }
-    for (size_t i = 0; i < account->process_count; i++) {
-        sorted[i] = &account->process_list[i];
-    }
-    qsort(sorted, account->process_count, sizeof(*sorted), by_part);
-    for (size_t i = 0; i < account->process_count && i < HOLDERS_LISTED; i++) {
-        if (sorted[i]->rss_at_tree_peak_bytes == 0) {
-            break;
-        }
+    const struct pw_kernel_process *process = next_holder(account, NULL);
+    for (int i = 0; process && i < HOLDERS_LISTED; i++) {
         json_t *holder = json_object();
-        put_count(holder, "pid", (uint64_t)sorted[i]->pid, failed);
-        put_text(holder, "comm", sorted[i]->comm, failed);
-        put_number(holder, "rss_mb", (double)sorted[i]->rss_at_tree_peak_bytes / MIB, failed);
+        put_count(holder, "pid", (uint64_t)process->pid, failed);
+        put_text(holder, "comm", process->comm, failed);
+        put_number(holder, "rss_mb", (double)process->rss_at_tree_peak_bytes / MIB, failed);
         pw_json_append(list, holder, failed);
+        process = next_holder(account, process);
     }
-    free(sorted);
     return list;
 }
 

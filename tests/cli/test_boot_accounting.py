@@ -16,7 +16,7 @@ export LD_LIBRARY_PATH=/lib64 HOME=/tmp
 case $(uname -r) in 6.1.*) ;; *) echo "PROBLEM: kernel $(uname -r)"; exit 2 ;; esac
 perfwrap doctor --json > /tmp/doctor.json || exit 3
 run() { perfwrap --out-dir /tmp/out --otlp off --quiet --json -n 1 -w 0 --timeout-sec 60 "$@" > /tmp/run.json || { cat /tmp/run.json; exit 4; }; }
-want() { grep -q "$1" /tmp/run.json || { echo "PROBLEM: no $1"; grep -E "why|remedy|used|exact" /tmp/run.json | head -30; grep kernel_ /tmp/run.json | grep -v null | head -50; exit 5; }; }
+want() { grep -q "$1" /tmp/run.json || { grep kernel_ /tmp/run.json | grep -v null | head -30; grep -E "why|remedy|used|exact|message|how" /tmp/run.json | head -30; echo "PROBLEM: no $1"; exit 5; }; }
 run --accounting ebpf -- /bin/fork_many 200
 want '"used": "ebpf"'
 want '"exact": true'

@@ -109,11 +109,9 @@ static int name_user(const struct naming *naming, const struct pw_perf_frame *fr
         .file_offset = object->is_file ? frame->offset : 0,
         .address = frame->address,
         .pid = object->is_file ? object->pid : frame->pid,
-        .build_id_size = object->build_id_size,
         .file = object->file,
         .mapped_at_ns = object->mapped_at_ns,
     };
-    memcpy(place.build_id, object->build_id, sizeof place.build_id);
     enum pw_frame_kind kind = PW_FRAME_USER;
     const char *name = naming->symbolizer->user(naming->symbolizer->context, &place, &kind);
     char buffer[NAME_BYTES];

@@ -6,9 +6,9 @@
  * left out. The event is the software clock (PERF_COUNT_SW_CPU_CLOCK), which every kernel has,
  * virtual machines included, and whose periods are nanoseconds of CPU time: cycles would have to be
  * converted by a frequency that nobody knows. The events of one CPU share a ring buffer. The kernel
- * also tells which files are mapped where (MMAP2, with build ids where it knows them), names
- * (COMM), forks and exits, so that addresses can be told apart long after the process has gone. All
- * that inherits an event carries its id: that says whose a record is.
+ * also tells which files are mapped where (MMAP2, with device and inode), names (COMM), forks and
+ * exits, so that addresses can be told apart long after the process has gone. All that inherits an
+ * event carries its id: that says whose a record is.
  *
  * Records are drained by pw_cpu_sampler_drain() (from one thread, some times a second and when the
  * descriptor is readable), in the order of their times over all CPUs, and aggregated: a stack is

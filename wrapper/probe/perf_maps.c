@@ -61,15 +61,8 @@ struct comm_body {
 struct mmap_body {
     uint32_t pid, tid;
     uint64_t address, length, offset;
-    union {
-        struct {
-            unsigned char size, padding[3], bytes[PW_BUILD_ID_MAX];
-        } build_id;
-        struct {
-            uint32_t major, minor;
-            uint64_t inode, generation;
-        } file;
-    };
+    uint32_t major, minor;
+    uint64_t inode, generation;
     uint32_t protection, flags;
     char path[];
 };
@@ -263,9 +256,7 @@ static bool is_same_object(const void *context, uint32_t number)
     const struct looked_for *wanted = context;
     const struct pw_perf_object *a = wanted->object, *b = &wanted->maps->objects[number];
     return a->is_file == b->is_file && (a->is_file || a->pid == b->pid) &&
-           strcmp(a->path, b->path) == 0 && is_same_file(&a->file, &b->file) &&
-           a->build_id_size == b->build_id_size &&
-           memcmp(a->build_id, b->build_id, a->build_id_size) == 0;
+           strcmp(a->path, b->path) == 0 && is_same_file(&a->file, &b->file);
 }
 
 static uint32_t add_object(struct pw_perf_maps *maps, uint32_t hash,
@@ -419,17 +410,15 @@ static void note_mmap(struct pw_perf_maps *maps, const struct perf_event_header 
         body->address + body->length < body->address || !memchr(body->path, '\0', room)) {
         return;
     }
-    struct pw_perf_object object = {
-        .path = body->path, .pid = (pid_t)body->pid, .mapped_at_ns = (int64_t)at_ns};
-    if (!(record->misc & PERF_RECORD_MISC_MMAP_BUILD_ID)) {
-        object.file = (struct pw_file_id){.major = body->file.major,
-                                          .minor = body->file.minor,
-                                          .inode = body->file.inode,
-                                          .generation = body->file.generation};
-    } else if (body->build_id.size <= PW_BUILD_ID_MAX) {
-        object.build_id_size = body->build_id.size;
-        memcpy(object.build_id, body->build_id.bytes, object.build_id_size);
-    }
+    /* PERF_RECORD_MISC_MMAP_BUILD_ID means nothing in the records of who has not asked for build
+     * ids: kernels leave it set after writing the same record for another who has. */
+    struct pw_perf_object object = {.path = body->path,
+                                    .pid = (pid_t)body->pid,
+                                    .file = {.major = body->major,
+                                             .minor = body->minor,
+                                             .inode = body->inode,
+                                             .generation = body->generation},
+                                    .mapped_at_ns = (int64_t)at_ns};
     map_object(maps,
                (struct map){.start = body->address,
                             .end = body->address + body->length,

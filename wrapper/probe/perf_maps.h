@@ -5,9 +5,9 @@
  * Records are given in the order of their times, and so are the questions: an address is resolved
  * by the map that is valid at that time; maps are forgotten with a process's last thread, its name
  * a while later, or when the pid is another's. A fork shares its parent's maps until one of both
- * changes; an exec begins anew. Only what is executable is known: the kernel tells no more, nor
- * that something was unmapped. Limits: PW_LIMIT_TREE_PROCESSES, PW_LIMIT_SAMPLED_MAPS,
- * PW_LIMIT_SAMPLED_OBJECTS. Threads: one at a time.
+ * changes; an exec begins anew. Records must be of events without attr.build_id. Only what is
+ * executable is known: the kernel tells no more, nor that something was unmapped. Limits:
+ * PW_LIMIT_TREE_PROCESSES, PW_LIMIT_SAMPLED_MAPS, PW_LIMIT_SAMPLED_OBJECTS. Threads: one at a time.
  */
 #ifndef PW_PROBE_PERF_MAPS_H
 #define PW_PROBE_PERF_MAPS_H
@@ -32,8 +32,6 @@ struct pw_perf_object {
     const char *path; /* "": anonymous */
     bool is_file;
     pid_t pid; /* that has it; of a file, the last one that mapped it */
-    unsigned char build_id[PW_BUILD_ID_MAX];
-    size_t build_id_size;
     struct pw_file_id file;
     int64_t mapped_at_ns; /* CLOCK_MONOTONIC: first */
 };

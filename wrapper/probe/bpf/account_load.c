@@ -332,7 +332,7 @@ __attribute__((noreturn)) static void load_and_send(int fd,
     struct pw_account_bpf *programs = NULL;
     setrlimit(RLIMIT_MEMLOCK, &most);
     libbpf_set_print(keep_warning);
-    if (load_programs(options, knobs, &programs, &reply.loaded, &reply.err) == 0)
+    if (load_programs(options, knobs, &programs, &reply.loaded, &reply.err) == 0 && programs)
         find_descriptors(programs, &reply.loaded, &reply.err);
     send_reply(fd, &reply);
     _exit(0);
