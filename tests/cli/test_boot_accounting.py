@@ -103,5 +103,44 @@ class OtherKernel(ImageTest):
         self.assertEqual("ok", json.loads(run.out)["iterations"][0]["verdict"], str(run))
 
 
+@release_only
+class MachinesThatStay(ImageTest):
+    """Accounting ends with the moment that is measured, and lets the machine run on."""
+
+    def setUp(self):
+        super().setUp()
+        self.use_own_state()
+
+    def run_of(self, *options):
+        document = self.boot_json("--profile", "small", "--exec", "/bin/true", "--accounting", "auto", "--cpu-profile",
+                                  *options, "--image", f"dir:{self.root}")
+        return self.summary_of(document)
+
+    def assert_walls_add_up(self, summary):
+        if summary["accounting"]["used"] != "ebpf":
+            return
+        for run in summary["runs"]:
+            worker = run["worker_results"][0]
+            total = sum(worker[f"kernel_wall_{part}_ms"] for part in
+                        ("spawn", "on_cpu", "runq", "io", "blocked", "exit_tail"))
+            self.assertAlmostEqual(worker["duration_ms"], total, delta=0.01)
+
+    def test_held(self):
+        summary = self.run_of("--hold", 1, "--iterations", 2)
+        cgroup = next(rung for rung in summary["accounting"]["rungs"] if rung["name"] == "cgroup")
+        self.assertEqual("refused", cgroup["state"])
+        self.assertIn("held", cgroup["why"])
+        self.assert_walls_add_up(summary)
+
+    def test_kept(self):
+        summary = self.run_of("--keep", "box")
+        self.assert_walls_add_up(summary)
+        listed = subprocess.run([PERFWRAP, "boot", "--list", "--json", "--state-dir", self.state_dir], text=True,
+                                capture_output=True, env=self.env(), check=True).stdout
+        self.assertEqual(["box"], [one["name"] for one in json.loads(listed)["machines"]])
+        subprocess.run([PERFWRAP, "boot", "--stop", "box", "--state-dir", self.state_dir], env=self.env(), check=True,
+                       capture_output=True)
+
+
 if __name__ == "__main__":
     unittest.main()
