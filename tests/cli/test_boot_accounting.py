@@ -73,6 +73,13 @@ want '"mode": "inherited"'
 unshare -p -f --mount-proc /bin/sh -c 'perfwrap --out-dir /tmp/out --otlp off --quiet --json -n 1 -w 0 -- /bin/fork_many 3' > /tmp/run.json || exit 13
 want '"kernel_processes": 4'
 want '"exact": true'
+
+mount -t securityfs none /sys/kernel/security && grep -q confidentiality /sys/kernel/security/lockdown || exit 0
+echo confidentiality > /sys/kernel/security/lockdown || exit 14
+run --accounting ebpf --cpu-profile -- /bin/fork_many 3
+want 'the kernel is locked down'
+want 'boot with lockdown=integrity'
+want '"exact": null'
 """
 
 

@@ -5,9 +5,7 @@
 
 const struct pw_exit_status pw_exit_statuses[PW_EXIT_STATUS_COUNT] = {
     {"0", "all workers of the measured iterations succeeded, and what was asked for holds"},
-    {"1",
-     "a worker failed (see --ignore-failure), a bound is not kept, --fail-on found its case, or what "
-     "doctor --require names is not there"},
+    {"1", "a worker failed (see --ignore-failure), or a bound, --require or --fail-on says so"},
     {"2", "the command line, or a file given on it, is unusable"},
     {"3",
      "a bound cannot be decided (--tell-apart, --decide ci), or a file is broken (index --strict)"},

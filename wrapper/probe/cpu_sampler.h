@@ -24,7 +24,10 @@
  * record says was begun by one who is. Its clocks run on when the CPU goes to another thread, so
  * short processes are sampled as what they are; forks cost nothing more. In return the weights are
  * a sample of the time, with its chance, and not a count of it, where CPUs are shared; what was
- * lost is counted for all that are watched.
+ * lost is counted for all that are watched. Events of a control group each (PERF_FLAG_PID_CGROUP)
+ * would be as exact for short processes, but their clock is stopped and set at each switch between
+ * the group and the idle CPU, which costs programs that wait for one another more than the clock
+ * that runs on does.
  *
  * Broken stacks: callers are found by frame pointers (the kernel can do no more), so code without
  * them loses callers. A stack is whole if its outermost user frame is named as one with which

@@ -82,7 +82,7 @@ static int find_powers(struct perf_event_attr *attr, bool is_whole, struct pw_er
 }
 
 /* No build ids (attr.build_id): the kernel reads them from the file each time that one is mapped,
- * which costs a program of a millisecond two per cent of its time. Whether a file is the one that
+ * which costs a program of a millisecond some per cent of its time. Whether a file is the one that
  * was mapped is told by symbols/. */
 static struct perf_event_attr attr_of(double hz, unsigned most_addresses)
 {

@@ -101,9 +101,10 @@ static int session_init(struct pw_session *session, struct pw_err *err)
         stage->events->run_dir(stage->events->context, stage->run->run_dir);
     if (pw_scratch_open(&session->scratch, err) || open_files(stage, err) ||
         pw_supervisor_new(stage->events, &stage->supervisor, err) ||
+        /* It makes a process: better before there are threads. */
+        pw_accounts_open(plan, stage->run, &stage->accounts, err) ||
         pw_sampler_new(plan, &stage->sampler, err) ||
         pw_reporting_open(&session->reporting, plan, err) ||
-        pw_accounts_open(plan, stage->run, &stage->accounts, err) ||
         (plan->marks && pw_mark_board_new(plan->marks, plan->concurrency, &stage->board, err)) ||
         (plan->hold > 0 && pw_held_new(plan->hold, &stage->held, err)))
         return -1;

@@ -2,6 +2,8 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +16,7 @@
 #include "core/str.h"
 #include "wrapper/probe/bpf/account_impl.h"
 
-enum { RING_BYTES = 2 << 20 };
+enum { RING_BYTES = 2 << 20, PATIENCE_MS = 30000 };
 
 /* libbpf's last warning, since its functions tell no more than an errno. */
 static char last_warning[160];
@@ -187,14 +189,17 @@ static int refuse(int sys, struct pw_err *err)
     pw_err_errno(err, sys);
     if (sys == EMFILE || sys == ENFILE)
         return pw_err_remedy(err, "raise the limit on open files (ulimit -n)");
-    if (is_denied) {
-        if (geteuid() == 0 && is_locked_down())
-            return pw_err_remedy(err, "the kernel is locked down (lockdown=confidentiality)");
-        return pw_err_remedy(err, "run as root, or with CAP_BPF and CAP_PERFMON");
+    /* A program that reads the kernel's memory calls then what there is not. */
+    if ((is_denied ? geteuid() == 0 : sys == EINVAL) && is_locked_down()) {
+        pw_err_set(err, PW_ERR_SYSTEM, "eBPF accounting: the kernel is locked down");
+        pw_err_errno(err, sys);
+        return pw_err_remedy(err, "boot with lockdown=integrity instead of confidentiality");
     }
+    if (is_denied)
+        return pw_err_remedy(err, "run as root, or with CAP_BPF and CAP_PERFMON");
     if (sys == ENOMEM || sys == E2BIG)
         return pw_err_remedy(err, "raise the limit of locked memory (ulimit -l) or of the cgroup");
-    return -1;
+    return pw_err_remedy(err, "this kernel refuses the programs: please report what it says");
 }
 
 /* One attempt; what `left_out` names is not loaded. *programs is to be destroyed also after a
@@ -338,6 +343,17 @@ __attribute__((noreturn)) static void load_and_send(int fd,
     _exit(0);
 }
 
+/* It may never come: where a thread of the caller's held a lock when the process was made. */
+static bool has_reply(int fd)
+{
+    struct pollfd reply = {.fd = fd, .events = POLLIN};
+    int count;
+    do
+        count = poll(&reply, 1, PATIENCE_MS);
+    while (count < 0 && errno == EINTR);
+    return count > 0;
+}
+
 /* True if the process has sent a reply; its descriptors are then in it, and of this process. */
 static bool take_reply(int fd, struct reply *reply)
 {
@@ -392,17 +408,21 @@ int pw_account_load(const struct pw_account_options *options, const struct pw_ac
         load_and_send(pair[1], options, knobs);
     int sys = errno;
     close(pair[1]);
-    bool replied = pid > 0 && take_reply(pair[0], &reply);
+    bool replied = pid > 0 && has_reply(pair[0]) && take_reply(pair[0], &reply);
     close(pair[0]);
     int status = 0;
+    if (pid > 0 && !replied)
+        kill(pid, SIGKILL);
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     if (pid < 0)
         return pw_err_system(err, sys, "start a process that loads eBPF programs");
-    if (!replied)
-        return pw_err_set(err, PW_ERR_SYSTEM,
-                          "eBPF accounting: the process that loads it ended early (status %d)",
-                          status);
+    if (!replied) {
+        pw_err_set(err, PW_ERR_SYSTEM,
+                   "eBPF accounting: the process that loads it did not answer (wait status %d)",
+                   status);
+        return pw_err_remedy(err, "try again; --accounting cgroup does without it");
+    }
     if (reply.err.cls != PW_ERR_NONE) {
         *err = reply.err;
         return -1;
