@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import signal
 import socketserver
 import subprocess
@@ -56,6 +57,8 @@ class Accounting(PerfwrapTest):
 
     def abandoned(self):
         """Ids of our programs that the kernel has and that no process holds: other tests may run beside this one."""
+        if not shutil.which("bpftool"):
+            self.skipTest("no bpftool to see what is attached")
         listed = subprocess.run(["bpftool", "prog", "show", "--json"], capture_output=True, text=True, check=False)
         if listed.returncode != 0:
             self.skipTest(f"bpftool does not tell: {listed.stderr.strip()}")

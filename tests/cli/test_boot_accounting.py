@@ -61,6 +61,8 @@ echo 2 > /proc/sys/kernel/kptr_restrict
 profile
 want 'kernel.kptr_restrict'
 echo 0 > /proc/sys/kernel/kptr_restrict
+profile
+want 'kernel stacks are seen"'
 echo 3 > /proc/sys/kernel/perf_event_paranoid
 profile
 want '"mode": "whole-machine"'

@@ -1,5 +1,6 @@
 #include "wrapper/run/profiler.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -13,7 +14,7 @@
 #include "wrapper/probe/perf_way.h"
 #include "wrapper/probe/symbols/symbols.h"
 
-enum { ADDRESS_BYTES = 16, PATH_BYTES = 256 };
+enum { KALLSYMS_BYTES = 16384, PATH_BYTES = 256 };
 static const double seconds_max = 1e9;
 
 struct slot {
@@ -33,15 +34,17 @@ struct pw_profiler {
 /* Whether addresses are shown: else all lines of /proc/kallsyms begin with zeros. */
 static bool shows_kernel_names(const char *proc_root)
 {
-    char path[PATH_BYTES], address[ADDRESS_BYTES];
+    char path[PATH_BYTES], text[KALLSYMS_BYTES + 1];
     snprintf(path, sizeof path, "%s/kallsyms", proc_root);
     PW_FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    ssize_t length = fd >= 0 ? read(fd, text, KALLSYMS_BYTES) : -1;
+    if (length < 0)
         return false;
-    ssize_t length = read(fd, address, sizeof address);
-    for (ssize_t i = 0; i < length; i++) {
-        if (address[i] != '0')
-            return address[i] != ' ';
+    text[length] = '\0';
+    for (const char *line = text; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (isxdigit((unsigned char)line[strspn(line, "0")]))
+            return true;
     }
     return false;
 }

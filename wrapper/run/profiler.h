@@ -8,8 +8,8 @@
  *
  * Names are found in pw_profiler_take(), after the worker has gone: during the run nothing is read
  * but the kernel's buffers. So a file that only the worker's mount namespace had, or that was
- * changed, replaced or deleted, has no names: its frames say object and offset. Tables of files are kept for all
- * iterations.
+ * changed, replaced or deleted, has no names: its frames say object and offset. Tables of files are
+ * kept for all iterations.
  *
  * Nothing here is fatal for a session: whoever calls makes a warning of a failure and goes on
  * without. Threads: one at a time.
