@@ -9,13 +9,15 @@ import subprocess
 import time
 import unittest
 
-from pwtest import (SANITIZED, SLOWER, PerfwrapTest, cmdline, is_alive, iteration_files, load_json,
+from pwtest import (ACCOUNTING_AS_USED, SANITIZED, SLOWER, PerfwrapTest, cmdline, is_alive, iteration_files, load_json,
                     marked, proc_read, schema_faults, schema_validator, target, wait_until, wardens)
 
 FOREVER_MS = 120000
 
 
 class LifecycleTest(PerfwrapTest):
+    accounting = ACCOUNTING_AS_USED
+
     def setUp(self):
         super().setUp()
         self.temporary = self.dir / "tmp"

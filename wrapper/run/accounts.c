@@ -364,8 +364,9 @@ static int take_account(struct pw_accounts *accounts, unsigned slot,
     struct pw_kernel_account account;
     struct pw_err own = PW_ERR_INIT;
     bool failed = false;
-    if (record->ended_at_ns <= record->started_at_ns) /* it never ran */
+    if (record->ended_at_ns <= record->started_at_ns) /* it never ran: pw_accounts_drop() */
         return 0;
+    accounts->slots[slot] = SLOT_TAKEN;
     pw_kernel_account_init(&account);
     int result = pw_account_take(accounts->account, slot, record->started_at_ns,
                                  record->ended_at_ns, &account, &own);
@@ -396,7 +397,6 @@ int pw_accounts_take(struct pw_accounts *accounts, unsigned slot, struct pw_work
 {
     if (!accounts)
         return 0;
-    accounts->slots[slot] = SLOT_TAKEN;
     if (accounts->cgroups)
         take_cgroup(accounts, slot, record->values);
     if (accounts->account)

@@ -54,10 +54,11 @@ struct pw_account {
 
 /* What tests turn; 0: as usual. */
 struct pw_account_knobs {
-    unsigned ring_bytes; /* a power of two, whole pages */
-    unsigned threads;    /* tracked at once */
-    bool no_fetch;       /* as on kernels before 5.12 */
-    bool no_memory;      /* as if the tracepoint were missing */
+    unsigned ring_bytes;             /* a power of two, whole pages */
+    unsigned threads;                /* tracked at once */
+    bool no_fetch;                   /* as on kernels before 5.12 */
+    bool no_memory;                  /* as if the tracepoint were missing */
+    bool refuses_io, refuses_memory; /* as if the kernel refused programs with these */
 };
 int pw_account_open_as(const struct pw_account_options *options,
                        const struct pw_account_knobs *knobs, struct pw_account **ret_account,

@@ -163,8 +163,10 @@ static int set_sizes(struct pw_account_bpf *programs, unsigned slots,
     return 0;
 }
 
-static int load(struct pw_account_bpf *programs)
+static int load(struct pw_account_bpf *programs, bool is_refused)
 {
+    if (is_refused)
+        return -EINVAL;
     last_warning[0] = '\0';
     int failed = pw_account_bpf__load(programs);
     return failed ? failed : pw_account_bpf__attach(programs);
@@ -231,7 +233,8 @@ static int load_once(const struct pw_account_options *options, const struct pw_a
     }
     if (!programs->rodata->have_fetch && drop_fetches(programs->obj) != 0)
         return pw_err_memory(err);
-    int failed = load(programs);
+    int failed = load(programs, (knobs->refuses_io && !io_left_out) ||
+                                    (knobs->refuses_memory && !memory_left_out));
     if (failed)
         return refuse(-failed, err);
     snprintf(ret->why_not, sizeof ret->why_not, "%s", why_not.text);
@@ -257,6 +260,7 @@ static int load_programs(const struct pw_account_options *options,
     int result = -1;
     for (int attempt = 0; attempt < 3 && result != 0; attempt++) {
         pw_account_bpf__destroy(*ret_programs);
+        *err = PW_ERR_INIT; /* of the attempt before */
         result =
             load_once(options, knobs, kernel, attempt >= 1, attempt >= 2, ret_programs, ret, err);
         if (result != 0 && (err->sys == EPERM || err->sys == ENOMEM))

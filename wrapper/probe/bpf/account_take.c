@@ -12,6 +12,8 @@ _Static_assert((int)PW_BPF_HISTOGRAM == (int)PW_KERNEL_SLOTS &&
                    (int)PW_BPF_COMM == (int)PW_KERNEL_COMM,
                "the programs' sizes are those of core/kernel_account.h");
 
+enum { ROOM_FOR_LATE = 16 };
+
 int pw_account_keep(void *context, void *data, size_t size)
 {
     struct pw_account *account = context;
@@ -86,6 +88,7 @@ struct taking {
     struct pw_slot_sums sums;
     int64_t ended_at_ns;
     struct pw_kernel_account *ret;
+    size_t room; /* of its list of processes */
 };
 
 static int fd_of(const struct taking *taking, enum pw_account_map map)
@@ -197,7 +200,7 @@ static void take_process(struct taking *taking, uint64_t key, void *value)
         /* Another process in the same address space does not hold it once more. */
         bpf_map_delete_elem(fd_of(taking, PW_ACCOUNT_MMS), &entry->mm);
     }
-    if (taking->ret->process_count < PW_LIMIT_KERNEL_PROCESSES)
+    if (taking->ret->process_count < taking->room)
         add_process(taking, &event, at_peak);
     else
         taking->sums.lost++;
@@ -352,9 +355,10 @@ int pw_account_take(struct pw_account *account, unsigned slot, int64_t spawned_a
     if (stop_watching(&taking, err) != 0)
         return -1;
     ret->powers = account->loaded.powers;
-    size_t most = own->count + (size_t)taking.sums.present;
-    most = most < PW_LIMIT_KERNEL_PROCESSES ? most : PW_LIMIT_KERNEL_PROCESSES;
-    ret->process_list = calloc(most ? most : 1, sizeof *ret->process_list);
+    /* What lives on may have begun more in between. */
+    size_t most = own->count + (size_t)taking.sums.present + ROOM_FOR_LATE;
+    taking.room = most < PW_LIMIT_KERNEL_PROCESSES ? most : PW_LIMIT_KERNEL_PROCESSES;
+    ret->process_list = calloc(taking.room, sizeof *ret->process_list);
     if (!ret->process_list)
         return pw_err_memory(err);
     ret->process_count = 0;
@@ -372,9 +376,9 @@ int pw_account_take(struct pw_account *account, unsigned slot, int64_t spawned_a
     take_sums(&taking);
     take_wall(&taking, spawned_at_ns, ended_at_ns);
     if (account->loaded.has_io) {
-        if (pw_account_io_take(&account->io, slot, ret, err) != 0)
-            return -1;
+        int failed = pw_account_io_take(&account->io, slot, ret, err);
         pw_account_io_forget(&account->io, slot);
+        return failed;
     }
     return 0;
 }
