@@ -390,6 +390,11 @@ static void set_absent(const struct pw_accounts *accounts, struct pw_value *valu
     const struct pw_kernel_account nothing = {0};
     if (accounts->is_explicit && accounting->rungs[PW_RUNG_EBPF].state == PW_RUNG_REFUSED)
         pw_kernel_account_set_values(&nothing, values);
+    bool is_cgroup = accounts->plan->accounting && best_rung(accounts->plan) == PW_RUNG_CGROUP;
+    if (!is_cgroup || accounting->rungs[PW_RUNG_CGROUP].state != PW_RUNG_REFUSED)
+        return;
+    for (int id = PW_METRIC_CGROUP_USER_CPU; id <= PW_METRIC_CGROUP_OOM_KILLS; id++)
+        values[id] = pw_value_absent(PW_ABSENT_NOT_SUPPORTED);
 }
 
 int pw_accounts_take(struct pw_accounts *accounts, unsigned slot, struct pw_worker_record *record,

@@ -263,7 +263,8 @@ static int load_programs(const struct pw_account_options *options,
         *err = PW_ERR_INIT; /* of the attempt before */
         result =
             load_once(options, knobs, kernel, attempt >= 1, attempt >= 2, ret_programs, ret, err);
-        if (result != 0 && (err->sys == EPERM || err->sys == ENOMEM))
+        bool is_wanting = err->sys == ENOMEM || err->sys == EMFILE || err->sys == ENFILE;
+        if (result != 0 && (err->sys == EPERM || is_wanting))
             break;
     }
     btf__free(kernel);

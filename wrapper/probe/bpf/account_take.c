@@ -214,13 +214,33 @@ static void drop_mm(struct taking *taking, uint64_t key, void *value)
         bpf_map_delete_elem(fd_of(taking, PW_ACCOUNT_MMS), &key);
 }
 
+/* Threads that came to their end since the sums were read are in the kernel's, and no longer among
+ * the entries. */
+static void add_late(struct taking *taking, const struct pw_slot_sums *before)
+{
+    struct pw_slot_sums *sums = &taking->sums, late;
+    if (bpf_map_lookup_elem(fd_of(taking, PW_ACCOUNT_SLOTS), &taking->slot, &late) != 0)
+        return;
+    sums->cpu_ns += late.cpu_ns - before->cpu_ns;
+    sums->voluntary += late.voluntary - before->voluntary;
+    sums->involuntary += late.involuntary - before->involuntary;
+    sums->minor_faults += late.minor_faults - before->minor_faults;
+    sums->major_faults += late.major_faults - before->major_faults;
+    sums->read_chars += late.read_chars - before->read_chars;
+    sums->written_chars += late.written_chars - before->written_chars;
+    sums->read_bytes += late.read_bytes - before->read_bytes;
+    sums->written_bytes += late.written_bytes - before->written_bytes;
+}
+
 /* What has not ended: counted as far as it got, and forgotten. */
 static void take_rest(struct taking *taking)
 {
+    const struct pw_slot_sums before = taking->sums;
     struct pw_thread_entry thread;
     struct pw_process_entry process;
     struct pw_mm_entry mm;
     walk(taking, PW_ACCOUNT_THREADS, &thread, take_thread);
+    add_late(taking, &before);
     walk(taking, PW_ACCOUNT_PROCESSES, &process, take_process);
     walk(taking, PW_ACCOUNT_MMS, &mm, drop_mm);
     taking->account->data->mm_generation++;
