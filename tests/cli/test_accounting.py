@@ -295,6 +295,13 @@ class Ladder(Accounting):
         self.assertEqual("not_supported", run.summary["summary"]["unavailable"]["kernel.processes"])
         self.assert_whole(run)
 
+    def test_unprivileged_asking_for_a_cgroup_is_warned(self):
+        run = self.measure("/bin/true", options=("--accounting", "cgroup"), **self.as_nobody())
+        self.assertEqual("refused", self.rung(run, "cgroup")["state"])
+        self.assertIn("accounting_refused", [one["kind"] for one in run.summary["warnings"]])
+        self.assertEqual("not_supported", run.summary["summary"]["unavailable"]["cgroup.memory_peak_mb"])
+        self.assert_whole(run)
+
     @unittest.skipUnless(PRESET == "no-bpf", "of the build without eBPF")
     def test_built_without_ebpf(self):
         run = self.measure("/bin/true")
