@@ -38,10 +38,10 @@ static bool shows_kernel_names(const char *proc_root)
     char path[PATH_BYTES], text[KALLSYMS_BYTES + 1];
     snprintf(path, sizeof path, "%s/kallsyms", proc_root);
     PW_FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd >= 0 ? read(fd, text, KALLSYMS_BYTES) : -1;
-    if (length < 0)
+    if (fd < 0)
         return false;
-    text[length] = '\0';
+    ssize_t length = read(fd, text, KALLSYMS_BYTES);
+    text[length > 0 ? length : 0] = '\0';
     for (const char *line = text; line; line = strchr(line, '\n')) {
         line += *line == '\n';
         if (isxdigit((unsigned char)line[strspn(line, "0")]))
