@@ -456,8 +456,10 @@ static void two_slots(void **state)
     for (unsigned i = 0; i < 2; i++) {
         struct pw_cpu_profile profile;
         take(sampler, i, &profile);
-        assert_share((double)self_ns(&profile, own[i]), (double)wardens[i].report->cpu_ns, 1, 0.1,
-                     own[i]);
+        /* Of the whole machine it is a sample of the time, with its chance where CPUs are shared.
+         */
+        assert_share((double)self_ns(&profile, own[i]), (double)wardens[i].report->cpu_ns, 1,
+                     whole_machine ? 0.2 : 0.1, own[i]);
         assert_int_equal(self_ns(&profile, own[1 - i]), 0);
         pw_cpu_profile_done(&profile);
         end_warden(&wardens[i]);
