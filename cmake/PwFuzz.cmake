@@ -1,7 +1,7 @@
 # Each tests/fuzz/fuzz_NAME.c is one program. Its ctest test is a smoke test: the seeds in
 # tests/data/fuzz/NAME, then PW_FUZZ_SECONDS of new inputs, made of the words in tests/data/fuzz/NAME.dict too if
 # there is one. To hunt, run the program by hand for longer.
-set(PW_FUZZ_SECONDS 10 CACHE STRING "Seconds that ctest gives each fuzz program")
+set(PW_FUZZ_SECONDS 7 CACHE STRING "Seconds that ctest gives each fuzz program")
 file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_*.c)
 foreach(source IN LISTS sources)
     get_filename_component(program ${source} NAME_WE)

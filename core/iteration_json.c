@@ -28,6 +28,14 @@ static json_t *block_or_null(json_t *block)
     return block ? json_incref(block) : json_null();
 }
 
+/* What not every worker has. */
+static void put_block(json_t *object, const char *key, json_t *block, bool *failed)
+{
+    if (block) {
+        pw_json_put(object, key, json_incref(block), failed);
+    }
+}
+
 static void put_moments(json_t *object, const struct pw_worker_record *worker,
                         const struct pw_moment_names *names, bool *failed)
 {
@@ -64,6 +72,8 @@ static json_t *worker_to_json(const struct pw_worker_record *worker,
         }
     }
     put_moments(object, worker, names, failed);
+    put_block(object, "kernel", worker->kernel, failed);
+    put_block(object, "memory_at_peak", worker->memory_at_peak, failed);
     pw_json_put(object, "xctrace_trace_path", json_null(), failed);
     pw_json_put(object, "xctrace_hotspots", json_null(), failed);
     pw_json_put(object, "stderr_tail", pw_json_string_or_null(worker->stderr_tail), failed);
@@ -127,8 +137,9 @@ json_t *pw_iteration_to_json(const struct pw_iteration_record *iteration, struct
                     ? pw_telemetry_counts_to_json(&iteration->telemetry, &failed)
                     : json_null(),
                 &failed);
-    pw_json_put(object, "xctrace_trace_path", json_null(), &failed);
-    pw_json_put(object, "xctrace_hotspots", json_null(), &failed);
+    pw_json_put(object, "xctrace_trace_path", pw_json_string_or_null(iteration->trace_path),
+                &failed);
+    pw_json_put(object, "xctrace_hotspots", block_or_null(iteration->hotspots), &failed);
     pw_json_put(object, "stderr_tail", pw_json_string_or_null(stderr_tail_of(iteration)), &failed);
     json_t *workers = json_array();
     for (size_t i = 0; i < iteration->worker_count; i++) {

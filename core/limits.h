@@ -89,6 +89,44 @@ enum {
     PW_LIMIT_OTEL_DURATIONS = 10000,       /* kept of one name, for percentiles */
     PW_LIMIT_OTEL_LISTED = 50000,          /* metrics and actions in runs[] of one summary */
     PW_LIMIT_HISTOGRAM_BUCKETS = 4096,     /* of one histogram's range */
+
+    /* The kernel's own account of one worker */
+    PW_LIMIT_KERNEL_PROCESSES = 131072,     /* of its tree, kept */
+    PW_LIMIT_KERNEL_PROCESSES_LISTED = 256, /* of these in its iteration's document */
+    PW_LIMIT_KERNEL_REMOTES = 64,           /* TCP endpoints */
+    PW_LIMIT_KERNEL_SYSCALLS = 32,          /* kinds of system calls listed */
+    PW_LIMIT_KERNEL_THREADS = 32768,        /* tracked at once, of all workers */
+    PW_LIMIT_KERNEL_LISTED = 20000,         /* processes in runs[] of one summary */
+
+    /* A CPU profile */
+    PW_LIMIT_PROFILE_FRAMES = 131072,   /* functions told apart */
+    PW_LIMIT_PROFILE_STACKS = 131072,   /* likewise, of stacks */
+    PW_LIMIT_PROFILE_PROCESSES = 4096,  /* likewise, of command names */
+    PW_LIMIT_PROFILE_DEPTH = 512,       /* frames kept of one stack, from its leaf */
+    PW_LIMIT_PROFILE_NAME_BYTES = 1024, /* kept of a name */
+
+    /* Samples of CPUs before they have names, of one worker */
+    PW_LIMIT_SAMPLED_DEPTH = 127,      /* frames of one sample (kernel.perf_event_max_stack) */
+    PW_LIMIT_SAMPLED_STACKS = 262144,  /* told apart by their addresses */
+    PW_LIMIT_SAMPLED_FRAMES = 1 << 20, /* likewise */
+    PW_LIMIT_SAMPLED_MAPS = 65536,     /* executable pieces of one address space */
+    PW_LIMIT_SAMPLED_OBJECTS = 65536,  /* files and anonymous pieces that are mapped */
+
+    /* What memory consists of, at one moment */
+    PW_LIMIT_MAPPING_NAMES = 65536,        /* of mappings, told apart */
+    PW_LIMIT_MAPPING_NAME_BYTES = 8 << 20, /* of all of them */
+    PW_LIMIT_SMAPS_BYTES = 64 << 20,       /* of the texts that are read for it */
+    PW_LIMIT_MAPPED_PROCESSES = 4096,      /* of one tree that are read for it */
+
+    /* Symbols of what was measured */
+    PW_LIMIT_SYMBOL_OBJECTS = 4096,            /* files and perf maps that are read */
+    PW_LIMIT_SYMBOL_PROCESSES = 65536,         /* whose root is remembered */
+    PW_LIMIT_SYMBOL_FILE_BYTES = 1 << 30,      /* of one file */
+    PW_LIMIT_SYMBOL_SECTION_BYTES = 256 << 20, /* of a table in it */
+    PW_LIMIT_SYMBOL_MAP_BYTES = 64 << 20,      /* of a perf map, of /proc/kallsyms */
+    PW_LIMIT_SYMBOL_HELD_BYTES = 1 << 30,      /* of all tables; then there are no further ones */
+    PW_LIMIT_SYMBOLS = 4 << 20,                /* of one object */
+    PW_LIMIT_SYMBOL_NAME_BYTES = 4096,         /* kept of a name */
 };
 
 #endif

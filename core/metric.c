@@ -94,6 +94,8 @@ static const char *const reserved_keys[] = {
     "trace_id",
     "verdict",
     "verdict_detail",
+    "kernel",
+    "memory_at_peak",
     NULL,
 };
 

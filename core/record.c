@@ -61,6 +61,7 @@ void pw_run_record_done(struct pw_run_record *run)
     json_decref(run->profile);
     json_decref(run->environment);
     json_decref(run->machine);
+    json_decref(run->cpu_profile);
     pw_run_record_init(run);
 }
 
@@ -107,6 +108,20 @@ static int take_telemetry(struct pw_run_record *run, struct pw_iteration_record 
     return 0;
 }
 
+/* Lets go of the lists of processes when those kept are enough. */
+static void bound_processes(struct pw_run_record *run, const struct pw_iteration_record *iteration)
+{
+    for (size_t i = 0; i < iteration->worker_count; i++) {
+        json_t *kernel = iteration->workers[i].kernel;
+        size_t listed = json_array_size(json_object_get(kernel, "processes"));
+        if (run->processes_listed + listed <= PW_LIMIT_KERNEL_LISTED) {
+            run->processes_listed += listed;
+        } else {
+            json_object_del(kernel, "processes");
+        }
+    }
+}
+
 int pw_run_record_append(struct pw_run_record *run, struct pw_iteration_record *iteration,
                          struct pw_err *err)
 {
@@ -126,6 +141,7 @@ int pw_run_record_append(struct pw_run_record *run, struct pw_iteration_record *
     if (iteration->moment_names) {
         run->moment_names = iteration->moment_names;
     }
+    bound_processes(run, iteration);
     run->iterations[run->iteration_count++] = *iteration;
     *iteration = (struct pw_iteration_record){0};
     return 0;
@@ -226,8 +242,12 @@ void pw_iteration_record_done(struct pw_iteration_record *iteration)
         free(iteration->workers[i].stderr_tail);
         free(iteration->workers[i].verdict_detail);
         pw_telemetry_done(&iteration->workers[i].telemetry);
+        json_decref(iteration->workers[i].kernel);
+        json_decref(iteration->workers[i].memory_at_peak);
     }
     free(iteration->workers);
+    free(iteration->trace_path);
+    json_decref(iteration->hotspots);
     telemetry_done(iteration);
     *iteration = (struct pw_iteration_record){0};
 }

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include <time.h>
+#include "core/accounting.h"
 #include "core/err.h"
 #include "core/metric.h"
 #include "core/moments.h"
@@ -63,6 +64,8 @@ struct pw_worker_record {
     const char *verdict;                     /* what became of it, for a kind of worker that is
                                               * judged; constant. NULL: there is no verdict */
     char *verdict_detail;                    /* why; NULL: there is nothing to say */
+    json_t *kernel;         /* what the kernel accounted (kernel_account.h); NULL: nothing */
+    json_t *memory_at_peak; /* memory_breakdown.h; NULL: not taken */
 };
 
 struct pw_orphan {
@@ -84,6 +87,8 @@ struct pw_iteration_record {
     bool has_telemetry;            /* a worker has */
     struct pw_telemetry telemetry; /* of all workers; once appended the counts only */
     json_t *otel_metrics, *otel_actions, *queue_cancel; /* NULL without telemetry; see above */
+    char *trace_path; /* of its CPU profile; NULL: none was taken */
+    json_t *hotspots; /* array, of that; NULL likewise */
 };
 
 /* A finding about the run itself, for people and for programs. */
@@ -142,8 +147,11 @@ struct pw_run_record {
     bool has_telemetry;            /* an iteration has */
     struct pw_telemetry telemetry; /* of all measured iterations */
     struct pw_strays strays;
-    size_t otel_listed;   /* entries of the iterations' blocks that are kept */
-    size_t otel_unlisted; /* iterations whose blocks are not */
+    struct pw_accounting accounting; /* which sources were used */
+    json_t *cpu_profile;     /* object: the members of `xctrace` but for the count; NULL: none */
+    size_t processes_listed; /* of the iterations' kernel accounts, that are kept */
+    size_t otel_listed;      /* entries of the iterations' blocks that are kept */
+    size_t otel_unlisted;    /* iterations whose blocks are not */
     enum pw_stop stop;
     char *stop_detail;      /* one sentence */
     int interrupted_by;     /* signal number, 0 if none */

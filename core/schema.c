@@ -25,6 +25,7 @@ static const struct pw_schema_field document_fields[] = {
     {"warnings", "array", "Findings about the run itself, with advice."},
     {"orphans", "object", "Processes that outlived the command that started them."},
     {"observer", "object", "What observing cost, and what it may have missed."},
+    {"accounting", "object|null", "Where the numbers come from, and what cannot be seen there."},
     {"environment", "object", "The machine; what could not be read is null."},
     {"runs", "array", "One object a measured iteration, as in its iteration file."},
 };
@@ -79,8 +80,9 @@ static const struct pw_schema_field aggregate_fields[] = {
 };
 
 static const struct pw_schema_field xctrace_fields[] = {
-    {"trace_paths", "array", "Paths of the recorded profiles."},
-    {"hotspots_top", "array", "Heaviest frames first: frame, weight_ms, samples."},
+    {"trace_paths", "array", "Files of the recorded profiles, relative to run_dir."},
+    {"hotspots_top", "array",
+     "Heaviest frames first: frame, weight_ms, samples, total_ms, object."},
 };
 
 static const struct pw_schema_field time_budget_fields[] = {
@@ -125,7 +127,7 @@ static const struct pw_schema_field iteration_fields[] = {
     {"return_code", "integer", "0 if every worker returned 0, else 1."},
     {"worker_count", "integer", "Workers that it started."},
     {"queue_cancel_datapoints", "object", "Datapoints of each metric about queues and cancelling."},
-    {"xctrace_trace_path", "string|null", "Path of the recorded profile."},
+    {"xctrace_trace_path", "string|null", "The recorded profile, relative to run_dir."},
     {"xctrace_hotspots", "array|null", "Heaviest frames of it."},
     {"stderr_tail", "string", "End of standard error of the first failed worker, or the first."},
     {"worker_results", "array", "One object a worker."},
@@ -137,7 +139,7 @@ static const struct pw_schema_field worker_fields[] = {
     {"return_code", "integer", "Exit status; 124: timed out; 128 + N: killed by signal N."},
     {"termination", "string", "How it ended."},
     {"signal", "integer|null", "Signal that ended it."},
-    {"xctrace_trace_path", "string|null", "Path of the recorded profile."},
+    {"xctrace_trace_path", "string|null", "The recorded profile, relative to run_dir."},
     {"xctrace_hotspots", "array|null", "Heaviest frames of it."},
     {"stderr_tail", "string|null", "Last lines of its standard error."},
 };
@@ -180,6 +182,7 @@ static json_t *iteration_body(bool *failed)
     PW_SCHEMA_ADD_FIELDS(worker, worker_fields, failed);
     add_metric_values(worker, true, failed);
     pw_schema_add_worker_telemetry(worker, failed);
+    pw_schema_add_worker_kernel(worker, failed);
     pw_schema_add_moments(worker, "of the worker", failed);
     pw_schema_add_optional(worker, "verdict",
                            pw_schema_of("string",
@@ -277,6 +280,7 @@ static json_t *aggregates_schema(bool *failed)
     add_verdicts(summary, failed);
     json_t *traces = json_object_get(json_object_get(summary, "properties"), "xctrace");
     PW_SCHEMA_ADD_FIELDS(traces, xctrace_fields, failed);
+    pw_schema_add_cpu_profile(traces, failed);
     pw_schema_refine(summary, "failed_iterations",
                      pw_schema_array(pw_schema_of("integer", NULL, failed), failed), failed);
     pw_schema_refine(summary, "resource_budget", budget_schema(failed), failed);
@@ -292,6 +296,7 @@ static json_t *summary_body(bool *failed)
     PW_SCHEMA_ADD_FIELDS(root, document_fields, failed);
     PW_SCHEMA_REFINE_FIELDS(root, "profile", profile_fields, failed);
     PW_SCHEMA_REFINE_FIELDS(root, "observer", observer_fields, failed);
+    pw_schema_refine(root, "accounting", pw_schema_accounting(failed), failed);
     PW_SCHEMA_REFINE_FIELDS(root, "orphans", orphans_fields, failed);
     json_t *properties = json_object_get(root, "properties");
     json_t *orphan = pw_schema_object(NULL, failed);

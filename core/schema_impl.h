@@ -46,6 +46,13 @@ void pw_schema_add_optional(json_t *schema, const char *key, json_t *member, boo
 void pw_schema_add_moments(json_t *schema, const char *what, bool *failed);
 void pw_schema_add_run_moments(json_t *aggregates, bool *failed);
 
+/* What the kernel accounted, in core/schema_kernel.c: `kernel` and `memory_at_peak` of a worker,
+ * and the document's `accounting`. */
+void pw_schema_add_worker_kernel(json_t *worker, bool *failed);
+json_t *pw_schema_accounting(bool *failed);
+/* How the CPU profile was taken, where there is one. */
+void pw_schema_add_cpu_profile(json_t *traces, bool *failed);
+
 /* What the measured command reports, in core/schema_telemetry.c: adds its keys to an iteration, a
  * worker, or the aggregates. */
 void pw_schema_add_iteration_telemetry(json_t *iteration, bool *failed);

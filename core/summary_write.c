@@ -249,6 +249,18 @@ static void put_verdicts(struct builder *builder, json_t *summary)
     }
 }
 
+/* The CPU profile of all measured iterations, under its frozen name. */
+static void put_cpu_profile(struct builder *builder, json_t *summary)
+{
+    bool *failed = &builder->failed;
+    json_t *traces = pw_json_make_path(summary, "xctrace", failed);
+    pw_json_put(traces, "trace_paths", json_array(), failed);
+    pw_json_put(traces, "hotspots_top", json_array(), failed);
+    if (builder->run->cpu_profile && json_object_update(traces, builder->run->cpu_profile) != 0) {
+        *failed = true;
+    }
+}
+
 /* The aggregates: all rows of the table, and between them what is no number, as in the contract. */
 static json_t *aggregates(struct builder *builder)
 {
@@ -259,9 +271,7 @@ static json_t *aggregates(struct builder *builder)
             put_metric(builder, summary, &pw_metrics[i]);
         }
         if (i == PW_METRIC_TRACE_COUNT) {
-            json_t *traces = pw_json_make_path(summary, "xctrace", failed);
-            pw_json_put(traces, "trace_paths", json_array(), failed);
-            pw_json_put(traces, "hotspots_top", json_array(), failed);
+            put_cpu_profile(builder, summary);
         } else if (i == PW_METRIC_OTEL_STREAM_SUM) {
             pw_json_put(summary, "queue_cancel_metrics",
                         pw_telemetry_queue_to_json(&builder->run->telemetry, failed), failed);
@@ -400,6 +410,8 @@ static json_t *document(struct builder *builder)
     pw_json_put(root, "warnings", warnings_list(builder), failed);
     pw_json_put(root, "orphans", orphans_block(builder), failed);
     pw_json_put(root, "observer", observer_block(builder), failed);
+    pw_json_put(root, "accounting", pw_accounting_to_json(&run->accounting, builder->stats, failed),
+                failed);
     pw_json_put(root, "environment", copy_object(run->environment), failed);
     if (run->machine) {
         pw_json_put(root, "machine", copy_object(run->machine), failed);

@@ -76,6 +76,18 @@ static const struct section sections[] = {
      true,
      3,
      {PW_STAT_MEAN, PW_STAT_P50, PW_STAT_P95}},
+    {"Waiting, of All Threads (ms)",
+     "Waiting for",
+     {"kernel.wait."},
+     true,
+     4,
+     {PW_STAT_MEAN, PW_STAT_P50, PW_STAT_P95, PW_STAT_MAX}},
+    {"Kernel's Account",
+     "Metric",
+     {"kernel.", "cgroup."},
+     false,
+     4,
+     {PW_STAT_MEAN, PW_STAT_P50, PW_STAT_P95, PW_STAT_MAX}},
 };
 
 /* Decimal places by unit, as in the older harness's report. */
@@ -168,14 +180,21 @@ static void add_row(const struct section *section, const struct pw_metric *metri
     }
 }
 
-/* Of optional metrics, where none is there. */
+/* An optional metric is shown where there is a value. */
+static bool is_shown(const struct section *section, const struct pw_metric *metric,
+                     const struct pw_summary *summary)
+{
+    if (section_of(metric) != section || is_repeated_in_mib(summary, metric)) {
+        return false;
+    }
+    return !metric->optional ||
+           pw_value_is_present(pw_summary_stat(summary, metric->id, PW_STAT_MEAN));
+}
+
 static bool is_left_out(const struct section *section, const struct pw_summary *summary)
 {
     for (size_t m = 0; m < PW_METRIC_COUNT; m++) {
-        const struct pw_metric *metric = &pw_metrics[m];
-        if (section_of(metric) == section &&
-            (!metric->optional ||
-             pw_value_is_present(pw_summary_stat(summary, metric->id, PW_STAT_MEAN)))) {
+        if (is_shown(section, &pw_metrics[m], summary)) {
             return false;
         }
     }
@@ -198,7 +217,7 @@ static void add_section(const struct section *section, const struct pw_summary *
     pw_document_heading(document, 2, section->title);
     pw_document_table(document, headers, section->stat_count + 1, 1);
     for (size_t m = 0; m < PW_METRIC_COUNT; m++) {
-        if (section_of(&pw_metrics[m]) == section && !is_repeated_in_mib(summary, &pw_metrics[m])) {
+        if (is_shown(section, &pw_metrics[m], summary)) {
             add_row(section, &pw_metrics[m], summary, document);
         }
     }
@@ -351,7 +370,7 @@ static void add_budget(const struct pw_summary *summary, struct pw_document *doc
 
 static void add_hotspots(const struct pw_summary *summary, struct pw_document *document)
 {
-    static const char *const headers[] = {"Frame", "Weight (ms)", "Samples"};
+    static const char *const headers[] = {"Frame", "Weight (ms)", "Samples", "With callees (ms)"};
     const json_t *xctrace = find_block(summary, "xctrace");
     const json_t *hotspots = json_object_get(xctrace, "hotspots_top");
     char buffer[PW_NUMBER_MAX];
@@ -370,6 +389,14 @@ static void add_hotspots(const struct pw_summary *summary, struct pw_document *d
                          pw_report_number(buffer, pw_report_number_in(hotspot, "weight_ms"), 3));
         pw_document_cell(document, "%s",
                          pw_report_number(buffer, pw_report_number_in(hotspot, "samples"), 0));
+        pw_document_cell(document, "%s",
+                         pw_report_number(buffer, pw_report_number_in(hotspot, "total_ms"), 3));
+    }
+    struct pw_value broken = pw_report_number_in(xctrace, "broken_stacks_pct");
+    if (pw_value_is_present(broken)) {
+        pw_document_paragraph(document,
+                              "%s %% of the stacks are broken: their callers are missing.",
+                              pw_report_number(buffer, broken, 1));
     }
 }
 
@@ -520,6 +547,7 @@ void pw_report_full(const struct pw_summary *summary, struct pw_document *docume
     pw_report_moments(summary, document);
     pw_report_verdicts(summary, document);
     add_budget(summary, document);
+    pw_report_accounting(summary, document);
     add_hotspots(summary, document);
     add_queue(summary, document);
     add_signals(summary, document);

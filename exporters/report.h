@@ -26,6 +26,10 @@ bool pw_report_telemetry(const json_t *block, struct pw_document *document);
 /* Marks and phases, as tables or, of marks only, as short lines; nothing without marks. */
 void pw_report_moments(const struct pw_summary *summary, struct pw_document *document);
 void pw_report_moments_short(const struct pw_summary *summary, struct pw_document *document);
+/* The wall-clock decomposition and where the numbers come from, or, of the first only, a short
+ * line; nothing where the kernel was not asked. */
+void pw_report_accounting(const struct pw_summary *summary, struct pw_document *document);
+void pw_report_accounting_short(const struct pw_summary *summary, struct pw_document *document);
 /* Verdicts, counted, and of each failed worker; nothing where none was judged. */
 void pw_report_verdicts(const struct pw_summary *summary, struct pw_document *document);
 void pw_report_verdicts_short(const struct pw_summary *summary, struct pw_document *document);

@@ -96,6 +96,7 @@ void pw_report_short(const struct pw_summary *summary, struct pw_document *docum
     }
     add_latency(summary, document);
     pw_report_moments_short(summary, document);
+    pw_report_accounting_short(summary, document);
     pw_document_field(document, "Throughput", "%s runs/s", STAT(THROUGHPUT, MEAN, 3));
     pw_document_field(document, "Peak RSS", "%s MiB largest process, %s MiB whole tree",
                       STAT(MAX_RSS_MB, MAX, 2), STAT(TREE_PEAK_RSS_MB, MAX, 2));

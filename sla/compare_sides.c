@@ -315,10 +315,25 @@ static int warn_options(struct pw_comparison *comparison, const struct both *bot
                         struct pw_err *err)
 {
     static const char *const names[] = {
-        "concurrency",  "warmup",      "output",   "input",
-        "setup",        "prepare",     "conclude", "probe_interval_ms",
-        "pss",          "top_attach",  "otlp",     "vmmap_snapshots",
-        "keep_orphans", "inherit_fds", "agent",    "probe_budget_pct",
+        "concurrency",
+        "warmup",
+        "output",
+        "input",
+        "setup",
+        "prepare",
+        "conclude",
+        "probe_interval_ms",
+        "pss",
+        "top_attach",
+        "otlp",
+        "vmmap_snapshots",
+        "keep_orphans",
+        "inherit_fds",
+        "agent",
+        "probe_budget_pct",
+        "xctrace_capture",
+        "cpu_profile_hz",
+        "account_syscalls",
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char path[64];
@@ -327,7 +342,8 @@ static int warn_options(struct pw_comparison *comparison, const struct both *bot
             return -1;
         }
     }
-    return 0;
+    return warn_different(comparison, both, "measured in another way", "accounting that was used",
+                          "accounting.used", err);
 }
 
 static int warn_ends(struct pw_comparison *comparison, const struct both *both, struct pw_err *err)

@@ -286,9 +286,8 @@ void pw_suggest_list_rules(struct pw_document *report)
     pw_document_heading(report, 2, "What no rule speaks of");
     pw_document_paragraph(
         report,
-        "The time between a program's last work and its exit (exit tail): a summary has no number of "
-        "it. How throughput grows with concurrency: that takes several summaries. Time in the run "
-        "queue is inferred from preemptions, not measured.");
+        "How throughput grows with concurrency: that takes several summaries. Time in the run queue "
+        "is measured where eBPF is allowed (see accounting.md), else inferred from preemptions.");
 }
 
 json_t *pw_suggest_rules_to_json(struct pw_err *err)

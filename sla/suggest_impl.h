@@ -66,6 +66,8 @@ enum pw_threshold_id {
     PW_WAITING_PCT,
     PW_PREEMPTIONS_PER_CPU_SEC,
     PW_PREEMPTIONS_LEAST,
+    PW_RUNQ_PCT,
+    PW_EXIT_TAIL_PCT,
     PW_STORAGE_MIB_PER_SEC,
     PW_STORAGE_LEAST_MIB,
     PW_MAJOR_FAULTS,
@@ -198,6 +200,7 @@ PW_JUDGE(cpu_bound);
 PW_JUDGE(cpu_saturated);
 PW_JUDGE(run_queue);
 PW_JUDGE(waiting);
+PW_JUDGE(exit_tail);
 PW_JUDGE(storage);
 PW_JUDGE(major_faults);
 PW_JUDGE(footprint);

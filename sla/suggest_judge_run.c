@@ -113,9 +113,44 @@ static bool is_crowded(const struct pw_rule_case *seen, struct crowd *ret_crowd)
             (pw_value_is_present(crowd.load) && crowd.load.number > seen->cores.number));
 }
 
+/* What part of a worker's time one part of the kernel's decomposition is; absent where there is
+ * none, or the whole is too short to say anything. */
+static struct pw_value wall_share_pct(const struct pw_rule_case *seen, enum pw_metric_id part)
+{
+    struct pw_value value = pw_summary_stat(seen->summary, part, PW_STAT_MEAN);
+    struct pw_value whole = STAT(WORKER_LATENCY, MEAN);
+    if (!pw_value_is_present(value) || !pw_value_is_present(whole) ||
+        whole.number < pw_threshold(PW_LEAST_MS)) {
+        return pw_value_absent(PW_ABSENT_NOT_MEASURED);
+    }
+    return pw_value_of(fmin(100, 100 * value.number / whole.number));
+}
+
+/* The kernel has measured it. */
+static int judge_measured_queue(const struct pw_rule *rule, const struct pw_rule_case *seen,
+                                struct pw_value share, struct pw_err *err)
+{
+    if (share.number < pw_threshold(PW_RUNQ_PCT)) {
+        return 0;
+    }
+    return pw_rule_fire(
+        rule, seen,
+        (struct pw_rule_evidence){.metric = "kernel.wall.runq_ms",
+                                  .baseline = pw_value_of(pw_threshold(PW_RUNQ_PCT)),
+                                  .baseline_is = "the rule's threshold, percent of the duration",
+                                  .current = share,
+                                  .samples = (double)seen->sums.count},
+        err, "For %s %% of the time workers could have run and no core was free.",
+        PW_SHORT(share.number));
+}
+
 PW_JUDGE(run_queue)
 {
     struct crowd crowd = {0};
+    struct pw_value share = wall_share_pct(seen, PW_METRIC_KERNEL_WALL_RUNQ);
+    if (pw_value_is_present(share)) {
+        return judge_measured_queue(rule, seen, share, err);
+    }
     if (!is_crowded(seen, &crowd)) {
         return 0;
     }
@@ -135,12 +170,37 @@ PW_JUDGE(run_queue)
         PW_SHORT(seen->cores.number));
 }
 
-PW_JUDGE(waiting)
+PW_JUDGE(exit_tail)
+{
+    struct pw_value share = wall_share_pct(seen, PW_METRIC_KERNEL_WALL_EXIT_TAIL);
+    if (!pw_value_is_present(share) || share.number < pw_threshold(PW_EXIT_TAIL_PCT)) {
+        return 0;
+    }
+    return pw_rule_fire(
+        rule, seen,
+        (struct pw_rule_evidence){.metric = "kernel.wall.exit_tail_ms",
+                                  .baseline = pw_value_of(pw_threshold(PW_EXIT_TAIL_PCT)),
+                                  .baseline_is = "the rule's threshold, percent of the duration",
+                                  .current = share,
+                                  .samples = (double)seen->sums.count},
+        err, "%s %% of the duration lay between the process's exit and its end.",
+        PW_SHORT(share.number));
+}
+
+/* Whether workers waited for a core, measured or inferred. */
+static bool waited_for_core(const struct pw_rule_case *seen)
 {
     struct crowd crowd;
+    struct pw_value share = wall_share_pct(seen, PW_METRIC_KERNEL_WALL_RUNQ);
+    return pw_value_is_present(share) ? share.number >= pw_threshold(PW_RUNQ_PCT)
+                                      : is_crowded(seen, &crowd);
+}
+
+PW_JUDGE(waiting)
+{
     struct pw_value share = cpu_share_pct(seen);
     if (!pw_value_is_present(share) || share.number > pw_threshold(PW_WAITING_PCT) ||
-        is_crowded(seen, &crowd)) {
+        waited_for_core(seen)) {
         return 0;
     }
     return pw_rule_fire(rule, seen,

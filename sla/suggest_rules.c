@@ -18,6 +18,12 @@ const struct pw_threshold pw_thresholds[PW_THRESHOLD_COUNT] = {
          "times."},
     [PW_PREEMPTIONS_LEAST] = {"preemptions_least", 20, "",
                               "A handful of switches comes from starting up."},
+    [PW_RUNQ_PCT] = {"runq_pct", 10, "%",
+                     "Where the kernel measured it there is nothing to infer; a tenth of the time "
+                     "is what fewer programs at once would give back."},
+    [PW_EXIT_TAIL_PCT] = {"exit_tail_pct", 10, "%",
+                          "Ending a process takes some 0.1 ms, and 1 ms for each 10 MiB or so of "
+                          "its memory."},
     [PW_STORAGE_MIB_PER_SEC] = {"storage_mib_per_sec", 10, "MiB/s",
                                 "A disk that turns, or a network volume, is then busy for a good "
                                 "part of the time; for a local flash disk it is little, so this "
@@ -132,11 +138,12 @@ const struct pw_rule pw_rules[] = {
      "More workers at once only make each slower: lower --concurrency, or the CPU time of each.",
      "perf record -g -- {command}", pw_judge_cpu_saturated, 0},
     {"run_queue_wait", PW_SUGGEST_YELLOW,
-     "involuntary_ctx_switches, user_cpu_sec, system_cpu_sec, profile.concurrency, "
-     "environment.load_1m",
-     "workers lost the CPU at least {preemptions_per_cpu_sec} times for each second of CPU time, and "
-     "at least {preemptions_least} times each, while more threads or load than usable cores were "
-     "there. Inferred: nothing here measures the time in the run queue itself",
+     "kernel.wall.runq_ms, involuntary_ctx_switches, user_cpu_sec, system_cpu_sec, "
+     "profile.concurrency, environment.load_1m",
+     "for at least {runq_pct} of the time a worker could have run and had no core, of at least "
+     "{least_ms}; where the kernel did not measure that: workers lost the CPU at least "
+     "{preemptions_per_cpu_sec} times for each second of CPU time, and at least {preemptions_least} "
+     "times each, while more threads or load than usable cores were there, which is inferred",
      "They waited for a core: run fewer at once, close other programs, or pin them to cores of "
      "their own.",
      "perf sched record -- {command}", pw_judge_run_queue, 0},
@@ -146,6 +153,12 @@ const struct pw_rule pw_rules[] = {
      "Faster code will not help much: look at what it waits for (network, locks, timers, disks, "
      "children).",
      "strace -f -c -w -- {command}", pw_judge_waiting, 0},
+    {"exit_tail", PW_SUGGEST_YELLOW, "kernel.wall.exit_tail_ms",
+     "at least {exit_tail_pct} of a duration, of at least {least_ms}, lay between the exit of the "
+     "worker's process and its end",
+     "Its memory is given back, or threads of it end late: map less, use huge pages, and do not "
+     "wait for threads that have nothing left to do.",
+     "perf record -a -g -- {command}", pw_judge_exit_tail, 0},
     {"storage_io", PW_SUGGEST_INFO,
      "process_io.read_bytes, process_io.write_bytes, worker_latency_ms",
      "a worker moved at least {storage_least_mib} from or to storage, at {storage_mib_per_sec} or "

@@ -13,7 +13,7 @@ import shlex
 import statistics
 import unittest
 
-from pwtest import (PerfwrapTest, at, iteration_files, load_json, schema_faults, schema_validator,
+from pwtest import (ACCOUNTING_AS_USED, PerfwrapTest, at, iteration_files, load_json, schema_faults, schema_validator,
                     target)
 
 BASIC = ("mean", "p50", "p95")
@@ -129,6 +129,8 @@ def folded(workers, key, fold):
 
 
 class ContractTest(PerfwrapTest):
+    accounting = ACCOUNTING_AS_USED
+
     def assert_number(self, expected, value, what):
         if expected is None or value is None:
             self.assertEqual(expected, value, what)

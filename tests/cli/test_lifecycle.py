@@ -9,13 +9,15 @@ import subprocess
 import time
 import unittest
 
-from pwtest import (SANITIZED, SLOWER, PerfwrapTest, cmdline, is_alive, iteration_files, load_json,
+from pwtest import (ACCOUNTING_AS_USED, SANITIZED, SLOWER, PerfwrapTest, cmdline, is_alive, iteration_files, load_json,
                     marked, proc_read, schema_faults, schema_validator, target, wait_until, wardens)
 
 FOREVER_MS = 120000
 
 
 class LifecycleTest(PerfwrapTest):
+    accounting = ACCOUNTING_AS_USED
+
     def setUp(self):
         super().setUp()
         self.temporary = self.dir / "tmp"
@@ -269,7 +271,7 @@ class Killed(LifecycleTest):
         for first in range(0, times, self.AT_ONCE):
             launched = [self.launch(number) for number in range(first, first + self.AT_ONCE)]
             began = time.monotonic()
-            moments = sorted(chance.uniform(0, 0.4 * SLOWER) for _ in launched)
+            moments = sorted(chance.uniform(0, 1.0 * SLOWER) for _ in launched)
             for (process, _), moment in zip(launched, moments):
                 while time.monotonic() - began < moment:  # the random moment itself
                     time.sleep(0.002)

@@ -98,6 +98,18 @@ class Codex(OtlpTest):
         self.assert_families(document, {**FAMILIES, "stream": pattern})
         self.assert_work(document, agents=2, tool_calls=4)
 
+    def test_where_its_time_went(self):
+        """By the kernel's account, where that is allowed: the parts are its duration, and its model is a remote."""
+        document = self.measure("--accounting", "ebpf", "-n", 1)
+        if document["accounting"]["used"] != "ebpf":
+            self.skipTest("no eBPF here")
+        worker, = document["runs"][0]["worker_results"]
+        parts = [worker[f"kernel_wall_{part}_ms"] for part in
+                 ("spawn", "on_cpu", "runq", "io", "blocked", "exit_tail")]
+        self.assertAlmostEqual(worker["duration_ms"], sum(parts), delta=0.02 * worker["duration_ms"])
+        self.assertGreater(worker["kernel_threads"], 5)
+        self.assertGreaterEqual(sum(one["connects"] for one in worker["kernel"]["tcp_remotes"]), 2)
+
     @unittest.skipIf(NODE is None, "node is not installed")
     def test_its_launcher(self):
         """As npm installs it, codex is a script for node that starts the program."""

@@ -5,7 +5,7 @@ import subprocess
 import time
 import unittest
 
-from pwtest import (PRESET, SANITIZED, PerfwrapTest, parse_json, proc_status, target)
+from pwtest import (ACCOUNTING_AS_USED, PRESET, SANITIZED, PerfwrapTest, parse_json, proc_status, target)
 
 MEMORY_LIMIT_KB = 16 * 1024  # of perfwrap itself, release build
 
@@ -145,6 +145,8 @@ class OwnOutput(PerfwrapTest):
 
 class Volume(PerfwrapTest):
     """However much is printed: nothing hangs, nothing is lost, and perfwrap does not grow."""
+
+    accounting = ACCOUNTING_AS_USED
 
     def peak_memory_kb(self, process):
         """VmHWM of perfwrap, the last time it could be read before it ended."""

@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import unittest
 
-from pwtest import BUILD_DIR, PRESET, SANITIZED, SLOWER, PerfwrapTest, target
+from pwtest import ACCOUNTING_AS_USED, BUILD_DIR, PRESET, SANITIZED, SLOWER, PerfwrapTest, target
 
 MIB_KB = 1024
 ONE_CORE = 100.5  # percent; CPU time and time are counted by clocks that drift apart a little
@@ -14,6 +14,8 @@ LONG_ENOUGH_MS = 250  # for some samples at the default interval of 20 ms, also 
 
 
 class Truth(PerfwrapTest):
+    accounting = ACCOUNTING_AS_USED
+
     def measure(self, *cmd, options=(), iterations=1, **kwargs):
         """Measures without warm-up and returns the only worker of each iteration."""
         run = self.run_pw("-n", iterations, "-w", 0, *options, cmd=cmd, **kwargs)

@@ -339,6 +339,21 @@ static const struct made cases[] = {
     {"run_queue_wait", true, 5, 1, 2000, 0.2, 60, 0, NULL, "{\"environment\": {\"load_1m\": 4.5}}"},
     {"run_queue_wait", true, 5, 1, 2000, 0.2, 60, 0, NULL,
      "{\"summary\": {\"process_tree_sampled\": {\"peak_threads\": {\"mean\": 5}}}}"},
+    /* What the kernel measured decides alone, whatever preemptions would say. */
+    {"run_queue_wait", true, 5, 1, 100, 0.05, 0, 0, NULL,
+     "{\"summary\": {\"kernel\": {\"wall\": {\"runq_ms\": {\"mean\": 10}}}}}"},
+    {"run_queue_wait", false, 5, 1, 100, 0.05, 0, 0, NULL,
+     "{\"summary\": {\"kernel\": {\"wall\": {\"runq_ms\": {\"mean\": 9.9}}}}}"},
+    {"run_queue_wait", false, 5, 5, 2000, 0.2, 31, 0, NULL,
+     "{\"summary\": {\"kernel\": {\"wall\": {\"runq_ms\": {\"mean\": 10}}}}}"},
+    {"run_queue_wait", false, 5, 1, 19, 0.01, 0, 0, NULL, /* too short to tell */
+     "{\"summary\": {\"kernel\": {\"wall\": {\"runq_ms\": {\"mean\": 10}}}}}"},
+    {"mostly_waiting", false, 5, 1, 100, 0.01, 0, 0, NULL, /* it waited for a core */
+     "{\"summary\": {\"kernel\": {\"wall\": {\"runq_ms\": {\"mean\": 80}}}}}"},
+    {"exit_tail", true, 5, 1, 100, 0.05, 0, 0, NULL,
+     "{\"summary\": {\"kernel\": {\"wall\": {\"exit_tail_ms\": {\"mean\": 10}}}}}"},
+    {"exit_tail", false, 5, 1, 100, 0.05, 0, 0, NULL,
+     "{\"summary\": {\"kernel\": {\"wall\": {\"exit_tail_ms\": {\"mean\": 9.9}}}}}"},
     {"storage_io", true, 5, 1, 1000, 0.5, 0, 0, NULL,
      "{\"summary\": {\"process_io\": {\"read_bytes\": {\"mean\": 10000000},"
      " \"write_bytes\": {\"mean\": 485760}}}}"},

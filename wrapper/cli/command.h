@@ -20,7 +20,7 @@ struct pw_command {
     int (*run)(const struct pw_command *command, int argc, char *const *argv);
 };
 
-enum { PW_COMMAND_COUNT = 14 };
+enum { PW_COMMAND_COUNT = 15 };
 extern const struct pw_command pw_commands[PW_COMMAND_COUNT];
 /* The subcommand of that name, or NULL; and the name nearest to `name`, or NULL. */
 const struct pw_command *pw_command_find(const char *name);
@@ -37,6 +37,7 @@ int pw_cmd_log(const struct pw_command *command, int argc, char *const *argv);
 int pw_cmd_show(const struct pw_command *command, int argc, char *const *argv);
 int pw_cmd_collect(const struct pw_command *command, int argc, char *const *argv);
 int pw_cmd_boot(const struct pw_command *command, int argc, char *const *argv);
+int pw_cmd_doctor(const struct pw_command *command, int argc, char *const *argv);
 int pw_cmd_footprint(const struct pw_command *command, int argc, char *const *argv);
 int pw_cmd_steady(const struct pw_command *command, int argc, char *const *argv);
 int pw_cmd_help(const struct pw_command *command, int argc, char *const *argv);
@@ -44,7 +45,7 @@ int pw_cmd_help(const struct pw_command *command, int argc, char *const *argv);
 extern const struct pw_option_set pw_metrics_option_set, pw_show_option_set, pw_help_option_set,
     pw_collect_option_set, pw_compare_option_set, pw_ab_option_set, pw_index_option_set,
     pw_check_option_set, pw_suggest_option_set, pw_log_option_set, pw_footprint_option_set,
-    pw_steady_option_set;
+    pw_steady_option_set, pw_doctor_option_set;
 
 /* "perfwrap: message", and its remedy on a second line, on standard error; or, if that is the mode,
  * the error's envelope on standard output (envelope.h). Returns the exit status. */

@@ -136,6 +136,16 @@ const struct pw_command pw_commands[PW_COMMAND_COUNT] = {
      .options = &pw_steady_option_set,
      .speaks_ax = true,
      .run = pw_cmd_steady},
+    {.name = "doctor",
+     .usage = "doctor [OPTIONS]",
+     .summary = "say what this machine lets perfwrap see, and how to let it see more",
+     .details =
+         "Tries each power for real and leaves nothing behind: eBPF, perf events, cgroups, KVM, "
+         "/proc, and how quiet the machine is. ok; limited; denied: the kernel has it, this "
+         "user may not; absent. Nothing in the list is required.",
+     .options = &pw_doctor_option_set,
+     .speaks_ax = true,
+     .run = pw_cmd_doctor},
     {.name = "metrics",
      .usage = "metrics [--format=FORMAT]",
      .summary = "list every number that perfwrap reports",

@@ -5,8 +5,7 @@
 
 const struct pw_exit_status pw_exit_statuses[PW_EXIT_STATUS_COUNT] = {
     {"0", "all workers of the measured iterations succeeded, and what was asked for holds"},
-    {"1",
-     "a worker failed (see --ignore-failure), a bound is not kept, or --fail-on found its case"},
+    {"1", "a worker failed (see --ignore-failure), or a bound, --require or --fail-on says so"},
     {"2", "the command line, or a file given on it, is unusable"},
     {"3",
      "a bound cannot be decided (--tell-apart, --decide ci), or a file is broken (index --strict)"},
@@ -84,7 +83,7 @@ static void add_option(struct pw_str *out, const struct pw_option *option)
         pw_str_addf(out, "  --%s", option->name);
     }
     if (option->argument) {
-        bool optional = option->type == PW_OPTION_CODES;
+        bool optional = pw_option_may_be_bare(option);
         pw_str_addf(out, optional ? "[=%s]" : " %s", option->argument);
     }
     pw_str_add_char(out, '\n');
@@ -190,7 +189,7 @@ static void add_roff_option(struct pw_str *out, const struct pw_option *option)
     }
     pw_str_add(out, "\\fR");
     if (option->argument) {
-        bool optional = option->type == PW_OPTION_CODES;
+        bool optional = pw_option_may_be_bare(option);
         pw_str_addf(out, optional ? "[=\\fI%s\\fR]" : " \\fI%s\\fR", option->argument);
     }
     pw_str_add_char(out, '\n');

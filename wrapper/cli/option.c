@@ -114,14 +114,9 @@ static int store_item(const struct pw_option *option, const char *text, struct p
     return 0;
 }
 
-/* Sets what an option without a value means. */
-static void store_bare(const struct pw_option *option, void *place)
+bool pw_option_may_be_bare(const struct pw_option *option)
 {
-    if (option->type == PW_OPTION_CODES) {
-        *(struct pw_option_codes *)place = (struct pw_option_codes){.all = true};
-    } else {
-        *(bool *)place = true;
-    }
+    return option->bare || option->type == PW_OPTION_FLAG || option->type == PW_OPTION_CODES;
 }
 
 static int store(const struct pw_option *option, const char *text, void *place, struct pw_err *err)
@@ -150,6 +145,20 @@ static int store(const struct pw_option *option, const char *text, void *place, 
     case PW_OPTION_FLAG: break;
     }
     return pw_err_set(err, PW_ERR_USAGE, "option --%s takes no value", option->name);
+}
+
+/* Sets what an option without a value means. */
+static int store_bare(const struct pw_option *option, void *place, struct pw_err *err)
+{
+    if (option->bare) {
+        return store(option, option->bare, place, err);
+    }
+    if (option->type == PW_OPTION_CODES) {
+        *(struct pw_option_codes *)place = (struct pw_option_codes){.all = true};
+    } else {
+        *(bool *)place = true;
+    }
+    return 0;
 }
 
 static int store_default(const struct pw_option *option, void *target, struct pw_err *err)
@@ -237,8 +246,7 @@ struct reader {
 static int take_option(struct reader *reader, int index, const char *text, struct pw_err *err)
 {
     const struct pw_option *option = option_at(reader->set, (size_t)index);
-    bool wants = option->type != PW_OPTION_FLAG && option->type != PW_OPTION_CODES;
-    if (wants && !text) {
+    if (!text && !pw_option_may_be_bare(option)) {
         /* `--` is taken for what it nearly always is: a forgotten value. `--name=--` is possible.
          */
         if (reader->at + 1 >= reader->argc || strcmp(reader->argv[reader->at + 1], "--") == 0) {
@@ -250,11 +258,7 @@ static int take_option(struct reader *reader, int index, const char *text, struc
     reader->parsed->given[index] = true;
     reader->parsed->stopped = option->stops;
     void *place = (char *)reader->target + option->offset;
-    if (text) {
-        return store(option, text, place, err);
-    }
-    store_bare(option, place);
-    return 0;
+    return text ? store(option, text, place, err) : store_bare(option, place, err);
 }
 
 static int take_long(struct reader *reader, const char *word, struct pw_err *err)

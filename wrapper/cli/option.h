@@ -47,8 +47,10 @@ struct pw_option {
     unsigned group;       /* index into the set's groups */
     const char *argument; /* what the help calls the value; NULL for a flag */
     const char *initial;  /* the default as it would be typed, or NULL */
-    double min, max;      /* of an unsigned or a number */
-    const char *unit;     /* of a number, for messages: "ms"; may be NULL */
+    const char
+        *bare; /* what `--name` without `=value` means, for an option with an optional value */
+    double min, max;  /* of an unsigned or a number */
+    const char *unit; /* of a number, for messages: "ms"; may be NULL */
     /* A further check of a string, or of each of a list; NULL: it must not be empty. A default is
      * not checked. */
     int (*check)(const char *text, struct pw_err *err);
@@ -60,6 +62,9 @@ struct pw_option {
     const char *no_effect; /* why it has none in this build; NULL: it has one */
     bool stops;            /* what follows is not read (--help, --version) */
 };
+
+/* Whether `--name` may stand alone. */
+bool pw_option_may_be_bare(const struct pw_option *option);
 
 /* --help, for the table of a subcommand whose `struct target` has a flag `help`. */
 #define PW_OPTION_HELP(target)                                                \

@@ -1,6 +1,8 @@
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "wrapper/cli/profile_files.h"
 #include "wrapper/cli/run_options.h"
 #include "wrapper/run/agent.h"
 
@@ -200,6 +202,35 @@ static void complete(struct pw_run_options *options, const struct pw_parsed *par
     }
 }
 
+/* Of the run all files, of an iteration the one that tools compare. */
+static int write_profile(const struct pw_cpu_profile *profile, const char *run_dir,
+                         unsigned iteration, json_t *paths, struct pw_err *err)
+{
+    char stem[32] = "profile";
+    if (iteration == 0) {
+        return pw_profile_files_write(profile, run_dir, stem, run_dir, PW_PROFILE_FILES_ALL, paths,
+                                      err);
+    }
+    snprintf(stem, sizeof stem, "iteration-%03u", iteration);
+    return pw_profile_files_write(profile, run_dir, stem, run_dir, PW_PROFILE_FILES_PPROF, paths,
+                                  err);
+}
+
+/* The older harness's name brings the older harness's time limit. */
+static void pick_cpu_profile(const struct pw_run_options *options, const struct pw_parsed *parsed,
+                             struct pw_plan *plan)
+{
+    static const double DEFAULT_HZ = 997;
+    bool limited = options->xctrace_capture || pw_run_is_given(parsed, "xctrace-time-limit-sec");
+    bool given = !isnan(options->cpu_profile_hz);
+    plan->cpu_profile_hz = given                      ? options->cpu_profile_hz
+                           : options->xctrace_capture ? DEFAULT_HZ
+                                                      : 0;
+    plan->cpu_profile_limit_sec = limited ? options->xctrace_time_limit_sec : 0;
+    plan->cpu_profile_hotspots = options->xctrace_hotspots_limit;
+    plan->write_profile = write_profile;
+}
+
 int pw_plan_make(struct pw_run_options *options, const struct pw_parsed *parsed,
                  char *const *command, struct pw_owned_plan *ret_plan, struct pw_err *err)
 {
@@ -246,6 +277,9 @@ int pw_plan_make(struct pw_run_options *options, const struct pw_parsed *parsed,
     plan->top_attach = options->top_attach;
     plan->top_interval_ms = options->top_interval_ms;
     plan->vmmap_snapshots = options->vmmap_snapshots;
+    plan->accounting = options->accounting;
+    plan->account_syscalls = options->account_syscalls;
+    pick_cpu_profile(options, parsed, plan);
     plan->setup = options->setup;
     plan->prepare = options->prepare;
     plan->conclude = options->conclude;

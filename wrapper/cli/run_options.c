@@ -10,6 +10,7 @@ enum {
     GROUP_MILESTONES,
     GROUP_HOOKS,
     GROUP_SAMPLING,
+    GROUP_ATTRIBUTION,
     GROUP_TELEMETRY,
     GROUP_GATE,
     GROUP_RESULT,
@@ -23,6 +24,7 @@ static const char *const groups[] = {
     [GROUP_MILESTONES] = "Milestones: moments between a worker's start and its end",
     [GROUP_HOOKS] = "Hooks: shell commands whose time never counts",
     [GROUP_SAMPLING] = "Sampling",
+    [GROUP_ATTRIBUTION] = "Accounting by the kernel, and CPU profile",
     [GROUP_TELEMETRY] = "Telemetry (OpenTelemetry)",
     [GROUP_GATE] = "Gate: exit status 1 if a bound is not kept",
     [GROUP_RESULT] = "Results",
@@ -85,6 +87,15 @@ static int check_decide(const char *text, struct pw_err *err)
 {
     bool known = strcmp(text, "value") == 0 || strcmp(text, "ci") == 0;
     return known ? 0 : pw_err_set(err, PW_ERR_USAGE, "`%s` is neither value nor ci", text);
+}
+
+static int check_accounting(const char *text, struct pw_err *err)
+{
+    bool known = strcmp(text, "auto") == 0 || strcmp(text, "ebpf") == 0 ||
+                 strcmp(text, "cgroup") == 0 || strcmp(text, "proc") == 0;
+    return known
+               ? 0
+               : pw_err_set(err, PW_ERR_USAGE, "`%s` is none of auto, ebpf, cgroup and proc", text);
 }
 
 #define FIELD(name) .offset = offsetof(struct pw_run_options, name)
@@ -186,17 +197,18 @@ static const struct pw_option options[] = {
      .group = GROUP_SAMPLING,
      .profile_key = "vmmap_snapshots",
      FIELD(vmmap_snapshots),
-     .help = "Also take the tree's physical footprint at start, middle and end."},
+     .help =
+         "Also take the tree's physical footprint at start, middle and end, and what it consists of "
+         "at its largest."},
     {.name = "xctrace-capture",
      .type = PW_OPTION_FLAG,
-     .group = GROUP_OLD,
+     .group = GROUP_ATTRIBUTION,
      .profile_key = "xctrace_capture",
      FIELD(xctrace_capture),
-     .help = "Take a CPU profile.",
-     .no_effect = "no CPU profiler is built in"},
+     .help = "The same as --cpu-profile, by the name that the older harness gave it."},
     {.name = "xctrace-time-limit-sec",
      .type = PW_OPTION_NUMBER,
-     .group = GROUP_OLD,
+     .group = GROUP_ATTRIBUTION,
      .argument = "SEC",
      .initial = "6",
      .min = 0,
@@ -204,19 +216,19 @@ static const struct pw_option options[] = {
      .unit = "s",
      .profile_key = "xctrace_time_limit_sec",
      FIELD(xctrace_time_limit_sec),
-     .help = "Longest CPU profile.",
-     .no_effect = "no CPU profiler is built in"},
+     .help =
+         "With --xctrace-capture: profile only so much of each worker's beginning; without this "
+         "option --cpu-profile takes all of it. 0: all."},
     {.name = "xctrace-hotspots-limit",
      .type = PW_OPTION_UNSIGNED,
-     .group = GROUP_OLD,
+     .group = GROUP_ATTRIBUTION,
      .argument = "N",
      .initial = "10",
      .min = 0,
-     .max = 1000000,
+     .max = 10000,
      .profile_key = "xctrace_hotspots_limit",
      FIELD(xctrace_hotspots_limit),
-     .help = "Frames listed of a CPU profile.",
-     .no_effect = "no CPU profiler is built in"},
+     .help = "Frames listed of a CPU profile; the files hold all of them."},
     {.name = "monitor-sleep-ms",
      .type = PW_OPTION_NUMBER,
      .group = GROUP_OLD,
@@ -408,6 +420,41 @@ static const struct pw_option options[] = {
      .help =
          "CPU that sampling may use, in percent of one core; it samples less often to keep to it. "
          "0: no sampling."},
+    {.name = "accounting",
+     .type = PW_OPTION_STRING,
+     .group = GROUP_ATTRIBUTION,
+     .argument = "auto|ebpf|cgroup|proc",
+     .initial = "auto",
+     .check = check_accounting,
+     .profile_key = "accounting",
+     FIELD(accounting),
+     .help =
+         "The most exact source of numbers to use: the kernel's own account by eBPF (every "
+         "process, wait and peak, however short), a cgroup for each worker, or /proc alone. "
+         "Each is used together with those after it; where the machine does not allow one, the run "
+         "goes on with the others and the summary says so. auto is ebpf without a warning then. See "
+         "`perfwrap doctor`."},
+    {.name = "account-syscalls",
+     .type = PW_OPTION_FLAG,
+     .group = GROUP_ATTRIBUTION,
+     .profile_key = "account_syscalls",
+     FIELD(account_syscalls),
+     .help =
+         "With eBPF also count and time system calls. Costs every call of the machine a little."},
+    {.name = "cpu-profile",
+     .type = PW_OPTION_NUMBER,
+     .group = GROUP_ATTRIBUTION,
+     .argument = "HZ",
+     .bare = "997",
+     .min = 1,
+     .max = 10000,
+     .unit = "Hz",
+     .profile_key = "cpu_profile_hz",
+     FIELD(cpu_profile_hz),
+     .help =
+         "Sample what the workers run on the CPUs, 997 times a second of CPU time unless HZ says "
+         "otherwise: hotspots in the summary, and a flame graph, folded stacks and a pprof file "
+         "in xctrace-traces/."},
     {.name = "pss",
      .type = PW_OPTION_FLAG,
      .group = GROUP_SAMPLING,

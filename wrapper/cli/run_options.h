@@ -34,7 +34,9 @@ struct pw_run_options {
     struct pw_option_list otel_env, worker_env, worker_files;
     struct pw_option_list marks;
     const char *until;
-    double monitor_sleep_ms, xctrace_time_limit_sec;
+    double monitor_sleep_ms, xctrace_time_limit_sec, cpu_profile_hz;
+    const char *accounting;
+    bool account_syscalls;
     bool xctrace_capture;
     unsigned xctrace_hotspots_limit;
     const char *sla, *decide, *baseline;

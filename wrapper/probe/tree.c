@@ -39,30 +39,9 @@
 #include "core/saturate.h"
 #include "wrapper/probe/proc.h"
 #include "wrapper/probe/proc_file.h"
+#include "wrapper/probe/tree_impl.h"
 
 enum { PATH_BYTES = 64, FIRST_CAPACITY = 16, SLOTS_PER_PROCESS = 2 };
-
-struct process {
-    pid_t pid;
-    bool is_root, seen, gone;
-    int stat_fd, children_fd; /* kept, or -1 */
-    clockid_t clock;          /* its CPU clock, or 0 */
-    uint64_t starttime_ticks; /* if seen */
-    uint64_t own_ns;          /* user and system time when last read */
-};
-
-struct pw_tree {
-    struct pw_proc *proc;
-    struct process warden;
-    int root_fds_fd; /* the worker's /proc/PID/fd, kept, or -1 */
-    struct process *processes;
-    size_t count, capacity;
-    uint32_t *slots;   /* hash table by pid: index into `processes` plus 1, 0 for free */
-    size_t slot_count; /* a power of two */
-    bool denied;       /* something was there, but not ours to read */
-    uint64_t seen, missed, skipped;
-    uint64_t warden_ns, root_ns, followed_ns, tree_ns; /* CPU time */
-};
 
 /* What one look at a process found. */
 struct reading {
@@ -114,7 +93,7 @@ static void fill_slots(struct pw_tree *tree)
 static bool grow(struct pw_tree *tree)
 {
     size_t capacity = tree->capacity ? tree->capacity * 2 : FIRST_CAPACITY;
-    struct process *processes = reallocarray(tree->processes, capacity, sizeof *processes);
+    struct pw_tree_process *processes = reallocarray(tree->processes, capacity, sizeof *processes);
 
     if (processes == NULL)
         return false;
@@ -129,9 +108,9 @@ static bool grow(struct pw_tree *tree)
     return true;
 }
 
-static void process_init(struct process *process, pid_t pid)
+static void process_init(struct pw_tree_process *process, pid_t pid)
 {
-    *process = (struct process){.pid = pid, .stat_fd = -1, .children_fd = -1};
+    *process = (struct pw_tree_process){.pid = pid, .stat_fd = -1, .children_fd = -1};
 }
 
 /* Puts a process at the end, also in place of one that is gone and had the same pid. */
@@ -145,7 +124,7 @@ static bool add(struct pw_tree *tree, pid_t pid)
     return true;
 }
 
-static void forget(struct pw_tree *tree, struct process *process)
+static void forget(struct pw_tree *tree, struct pw_tree_process *process)
 {
     process->gone = true;
     pw_proc_keep_no_more(tree->proc, &process->stat_fd);
@@ -208,7 +187,7 @@ static void visit_threads(struct look *look, pid_t pid, void (*visit)(void *cont
 /* Adds what is not known yet, counts all in look->listed. May move the array that `process` is in.
  * Lists that cannot be read are those of processes that just ended; their children are found
  * elsewhere, or later. */
-static void visit_children(struct look *look, struct process *process, uint64_t threads)
+static void visit_children(struct look *look, struct pw_tree_process *process, uint64_t threads)
 {
     struct pw_proc *proc = look->tree->proc;
     pid_t pid = process->pid;
@@ -241,7 +220,7 @@ static uint64_t ns_of(const struct pw_proc *proc, uint64_t ticks)
 /* An open stat file stays with the process that had the pid when it was opened. So if the file can
  * be read after the clock was, the pid was not given again between, and the clock is this process's
  * too. */
-static enum pw_proc_outcome read_stat(struct pw_proc *proc, struct process *process,
+static enum pw_proc_outcome read_stat(struct pw_proc *proc, struct pw_tree_process *process,
                                       struct reading *ret_reading)
 {
     PW_PROC_BORROWED_AUTO file;
@@ -341,7 +320,8 @@ static uint64_t read_waited(struct look *look, const struct pw_proc_stat *stat)
     return ns_of(look->tree->proc, stat->cutime_ticks + stat->cstime_ticks);
 }
 
-static void add_cpu(struct look *look, struct process *process, const struct reading *reading)
+static void add_cpu(struct look *look, struct pw_tree_process *process,
+                    const struct reading *reading)
 {
     struct pw_tree *tree = look->tree;
 
@@ -369,7 +349,8 @@ static bool is_hidden(pid_t pid)
 
 /* Reads a process's stat and checks that the pid is still, or for the first time, that of a process
  * of the tree. If it is not, the process is forgotten. */
-static bool read_process(struct pw_tree *tree, struct process *process, struct reading *ret_reading)
+static bool read_process(struct pw_tree *tree, struct pw_tree_process *process,
+                         struct reading *ret_reading)
 {
     struct reading reading;
     const struct pw_proc_stat *stat = &reading.stat;
@@ -405,7 +386,7 @@ static void visit(struct look *look, size_t index)
 {
     struct pw_tree *tree = look->tree;
     struct pw_tree_sample *sample = look->sample;
-    struct process *process = &tree->processes[index];
+    struct pw_tree_process *process = &tree->processes[index];
     struct reading reading;
     const struct pw_proc_stat *stat = &reading.stat;
     bool is_root = process->is_root;

@@ -20,7 +20,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include "core/err.h"
+#include "core/memory_breakdown.h"
 #include "core/value.h"
+#include "wrapper/probe/memory_maps.h"
 
 /* The mounted /proc: shared by all trees of a sampler. */
 struct pw_proc;
@@ -72,6 +74,12 @@ void pw_tree_close(struct pw_tree *tree);
 /* *ret_sample is untouched unless PW_TREE_SAMPLED. */
 enum pw_tree_outcome pw_tree_sample(struct pw_tree *tree, unsigned want,
                                     struct pw_tree_sample *ret_sample);
+/* What the memory of the processes that the last sample found consists of; sets all but
+ * `peak_footprint_bytes`. `maps` is for use meanwhile, and empty or used before. About as slow as
+ * twice PW_TREE_WANT_MAPS. False, and *ret_breakdown untouched: nothing could be read (no
+ * permission, Linux before 4.14, all have ended). */
+bool pw_tree_break_down(struct pw_tree *tree, struct pw_memory_maps *maps,
+                        struct pw_memory_breakdown *ret_breakdown);
 uint64_t pw_tree_processes_seen(const struct pw_tree *tree); /* different ones, over all samples */
 uint64_t pw_tree_missed_exits(const struct pw_tree *tree); /* listed, but gone before first read */
 /* Over PW_LIMIT_TREE_PROCESSES: the most that one sample left out. */

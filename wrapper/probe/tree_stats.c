@@ -160,6 +160,17 @@ void pw_tree_stats_add(struct pw_tree_stats *stats, const struct pw_tree_sample 
         add_top_point(stats, &tree, (double)sample->rss_bytes);
 }
 
+void pw_tree_stats_add_breakdown(struct pw_tree_stats *stats,
+                                 const struct pw_memory_breakdown *breakdown)
+{
+    if (breakdown->partial)
+        return;
+    raise_peak(&stats->peak_pss_bytes, pw_value_of((double)breakdown->pss_bytes));
+    if (breakdown->has_parts)
+        add_footprint(stats, (struct pw_tree_stats_footprint){breakdown->at_ns,
+                                                              (double)breakdown->footprint_bytes});
+}
+
 /* Ends a series that began at the spawn with the kernel's CPU time, if known, and returns the use
  * over the whole life. Samples may know more than the kernel's sum: it lacks what nobody waited
  * for. */

@@ -75,6 +75,9 @@ void pw_tree_stats_init(struct pw_tree_stats *stats, int64_t started_at_ns, bool
 /* `top_point`: this sample is also a point of the --top-attach series. */
 void pw_tree_stats_add(struct pw_tree_stats *stats, const struct pw_tree_sample *sample,
                        bool top_point);
+/* What was read between samples counts as of one. */
+void pw_tree_stats_add_breakdown(struct pw_tree_stats *stats,
+                                 const struct pw_memory_breakdown *breakdown);
 /* Once, after the worker's end, with the kernel's CPU times: `cpu_ns` of the tree, `root_cpu_ns` of
  * the worker process; each < 0 if not known, then the last sample's stand in, which are not enough
  * for a life shorter than a window. */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "core/clock.h"
 #include "core/file.h"
+#include "wrapper/run/accounts.h"
 #include "wrapper/run/environment.h"
 #include "wrapper/run/held.h"
 #include "wrapper/run/kind.h"
@@ -21,6 +22,7 @@
 /* The workers of one iteration with what they need to start. */
 struct crew {
     size_t count;
+    bool is_observed; /* its slots are those of the accounts; false: a hook */
     struct pw_worker *workers;
     struct pw_worker_spec *specs;
     struct berth {
@@ -37,6 +39,8 @@ static void crew_done(const struct pw_stage *stage, struct crew *crew)
     pw_held_end_workers(crew->workers, crew->count, stage->supervisor);
     for (size_t i = 0; i < crew->count; i++) {
         pw_worker_done(&crew->workers[i]);
+        if (crew->is_observed)
+            pw_accounts_drop(stage->accounts, (unsigned)i);
         if (crew->specs[i].watch) /* it may not have been started */
             pw_mark_board_end(crew->specs[i].watch);
         if (crew->berths[i].dir)
@@ -276,8 +280,10 @@ static int run_crew(const struct pw_stage *stage, struct crew *crew, unsigned nu
             return pw_err_prefix(err, "prepare worker %zu", i + 1);
     }
     clock_gettime(CLOCK_REALTIME, &iteration->started_wall);
-    if (pw_supervisor_run(stage->supervisor, crew->workers, crew->specs, crew->count,
-                          stage->sampler, iteration->workers, err))
+    const struct pw_observers observers = {
+        .sampler = stage->sampler, .accounts = stage->accounts, .records = iteration->workers};
+    if (pw_supervisor_run(stage->supervisor, crew->workers, crew->specs, crew->count, &observers,
+                          err))
         return -1;
     if (pw_supervisor_interrupted_by(stage->supervisor))
         return 0;
@@ -289,9 +295,13 @@ static int run_crew(const struct pw_stage *stage, struct crew *crew, unsigned nu
     stage->run->observer.exit_clock = fifo ? "fifo" : "normal";
     if (take_reports(stage, crew, iteration, err))
         return -1;
-    for (size_t i = 0; i < crew->count; i++)
+    for (size_t i = 0; i < crew->count; i++) {
         pw_worker_record_marks(&crew->workers[i], &iteration->workers[i]);
-    if (judge(stage, crew, iteration, err) || pw_iteration_fold(iteration, err))
+        if (pw_accounts_take(stage->accounts, (unsigned)i, &iteration->workers[i], err))
+            return pw_err_prefix(err, "account for worker %zu", i + 1);
+    }
+    if (judge(stage, crew, iteration, err) || pw_iteration_fold(iteration, err) ||
+        pw_accounts_take_profile(stage->accounts, iteration, err))
         return -1;
     warn_survivors(stage, crew);
     tell_failures(stage, crew, iteration);
@@ -303,7 +313,7 @@ static int run_crew(const struct pw_stage *stage, struct crew *crew, unsigned nu
 int pw_iteration_run(const struct pw_stage *stage, unsigned number,
                      struct pw_iteration_record *iteration, struct pw_err *err)
 {
-    struct crew crew = {0};
+    struct crew crew = {.is_observed = true};
     if (pw_iteration_record_init(iteration, number, stage->plan->concurrency, err))
         return -1;
     iteration->moment_names = stage->plan->marks ? &stage->plan->marks->names : NULL;
@@ -332,7 +342,7 @@ static int run_hook(const struct pw_stage *stage, struct crew *crew, const char 
     spec->stdout_fd = spec->stderr_fd = STDERR_FILENO;
     spec->go = go_order(stage);
     spec->go.keep_orphans = true; /* a hook may start a server for the workers */
-    if (pw_supervisor_run(stage->supervisor, crew->workers, spec, 1, NULL, NULL, err))
+    if (pw_supervisor_run(stage->supervisor, crew->workers, spec, 1, NULL, err))
         return -1;
     if (pw_supervisor_interrupted_by(stage->supervisor))
         return 0;

@@ -19,6 +19,7 @@ struct pw_stage {
     const struct pw_session_events *events; /* may be NULL */
     struct pw_supervisor *supervisor;
     struct pw_sampler *sampler;
+    struct pw_accounts *accounts;         /* NULL: nothing but the sampler observes */
     const struct pw_reporting *reporting; /* how workers report */
     struct pw_mark_board *board;          /* NULL: no marks */
     struct pw_held *held;                 /* NULL: no worker is held */

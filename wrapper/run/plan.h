@@ -27,6 +27,12 @@ enum pw_output_mode {
 
 struct pw_worker_kind; /* wrapper/run/kind.h */
 
+/* Writes a CPU profile's files into the run's folder, of one iteration or (0) of the whole run, and
+ * adds their paths to `paths`. For who may know file formats. */
+struct pw_cpu_profile; /* core/cpu_profile.h */
+typedef int pw_profile_writer(const struct pw_cpu_profile *profile, const char *run_dir,
+                              unsigned iteration, json_t *paths, struct pw_err *err);
+
 struct pw_plan {
     char *const *argv;          /* the command, NULL-terminated */
     bool argv_has_placeholders; /* those of outfit.h are replaced in its words for each worker */
@@ -59,6 +65,13 @@ struct pw_plan {
     bool top_attach;
     double top_interval_ms;
     bool vmmap_snapshots;
+    const char *accounting; /* "auto", "ebpf", "cgroup", "proc" (core/accounting.h); NULL: no
+                               account but by /proc, and nothing is stated */
+    bool account_syscalls;
+    double cpu_profile_hz;                            /* 0: no CPU profile */
+    double cpu_profile_limit_sec;                     /* of each worker; 0: all of it */
+    unsigned cpu_profile_hotspots;                    /* frames listed */
+    pw_profile_writer *write_profile;                 /* of the profile's files; NULL: no files */
     const char *setup, *prepare, *conclude, *cleanup; /* shell commands or NULL */
     enum pw_otlp_mode otlp_mode;
     const char *otlp_url; /* of PW_OTLP_ELSEWHERE, without a slash at its end; else NULL */

@@ -17,6 +17,14 @@
 #define CREDIT_NS INT64_C(10000000) /* CPU that workers may use ahead, all together */
 enum { ALIGNED_TICKS = 2 };         /* shorter gaps than this many ticks are left as they are */
 
+#define PEAK_GROWTH 1.02   /* what has grown by as much is looked into again, if that is paid for */
+#define SUDDEN_GROWTH 1.5  /* and by as much also in advance */
+#define BREAKDOWN_PCT 50.0 /* of the budget, that breakdowns may take when nothing was saved up */
+/* What a breakdown may cost more for each byte that there is more: the kernel walks all pages
+ * twice, and needs some 50 ns for one of 4 KiB. */
+#define BREAKDOWN_NS_PER_BYTE (100.0 / 4096)
+#define CREDIT_PLENTY 0.9 /* of what can be saved up: enough for a breakdown however dear it is */
+
 struct slot {
     struct pw_tree *tree; /* NULL: free */
     struct pw_tree_stats stats;
@@ -24,6 +32,12 @@ struct slot {
     int64_t next_top_ns, next_maps_ns;
     int64_t credit_ns; /* CPU it may still use; below 0: owes */
     int64_t busy_ns;   /* wall time spent on it */
+    /* With the plan's vmmap_snapshots: */
+    struct pw_memory_breakdown breakdown; /* the largest so far, if there is one */
+    bool has_breakdown;
+    double looked_rss_bytes;     /* when the last breakdown was taken; not the RSS in it */
+    double peak_footprint_bytes; /* of all samples */
+    int64_t next_breakdown_ns, breakdown_cost_ns; /* when it is paid for; what the last one cost */
 };
 
 struct pw_sampler {
@@ -32,8 +46,9 @@ struct pw_sampler {
     pthread_t thread;
     bool threaded;
     int64_t tick_ns;       /* the kernel's */
-    pthread_mutex_t trees; /* guards the next three; held for one sample at a time */
+    pthread_mutex_t trees; /* guards the next four; held for one sample at a time */
     struct pw_proc *proc;
+    struct pw_memory_maps *maps; /* for breakdowns; NULL: none are wanted */
     struct slot *slots;
     int64_t charged_ns;   /* CPU of the thread that workers have paid for */
     pthread_mutex_t lock; /* guards all below */
@@ -101,6 +116,70 @@ static bool plan_next(const struct pw_sampler *sampler, struct slot *slot, int64
     return lengthened;
 }
 
+/*
+ * Whether a breakdown is paid for: out of what the worker has saved up, as far as its cost can be
+ * told before, or because the last one was so long ago that samples had their half of the budget.
+ * A short life with a small budget may end before either; so what has grown by a half is looked
+ * into unless the worker is in debt, and the gap behind it becomes longer. That is rare: sizes
+ * double some twenty times at most.
+ */
+static bool can_pay_breakdown(const struct slot *slot, double rss_bytes, int64_t now,
+                              unsigned active)
+{
+    double most_ns = (double)CREDIT_NS / active * CREDIT_PLENTY;
+    double cost_ns = (double)slot->breakdown_cost_ns;
+    if (rss_bytes > slot->looked_rss_bytes)
+        cost_ns += (rss_bytes - slot->looked_rss_bytes) * BREAKDOWN_NS_PER_BYTE;
+    if (slot->credit_ns < 0)
+        return false;
+    return now >= slot->next_breakdown_ns || rss_bytes > slot->looked_rss_bytes * SUDDEN_GROWTH ||
+           (double)slot->credit_ns >= (cost_ns < most_ns ? cost_ns : most_ns);
+}
+
+/* Whether there is more memory than in the breakdown that is kept. RSS is known at each sample and
+ * tells of a sudden peak; the footprint is known at some, and grows also where RSS does not (swap).
+ */
+static bool is_breakdown_due(const struct pw_sampler *sampler, struct slot *slot,
+                             const struct pw_tree_sample *sample, int64_t now, unsigned active)
+{
+    double footprint_bytes = 0, rss_bytes = (double)sample->rss_bytes;
+    if (!sampler->maps)
+        return false;
+    if (pw_value_is_present(sample->footprint_bytes))
+        footprint_bytes = sample->footprint_bytes.number;
+    if (footprint_bytes > slot->peak_footprint_bytes)
+        slot->peak_footprint_bytes = footprint_bytes;
+    double kept_bytes = slot->has_breakdown ? (double)slot->breakdown.footprint_bytes : 0;
+    bool is_larger = rss_bytes > slot->looked_rss_bytes * PEAK_GROWTH ||
+                     footprint_bytes > kept_bytes * PEAK_GROWTH;
+    return is_larger && can_pay_breakdown(slot, rss_bytes, now, active);
+}
+
+static void take_breakdown(struct pw_sampler *sampler, struct slot *slot,
+                           const struct pw_tree_sample *sample, unsigned active)
+{
+    struct pw_memory_breakdown breakdown;
+    int64_t cpu_ns = pw_clock_thread_cpu_ns();
+    slot->looked_rss_bytes = (double)sample->rss_bytes;
+    if (pw_tree_break_down(slot->tree, sampler->maps, &breakdown)) {
+        pw_tree_stats_add_breakdown(&slot->stats, &breakdown);
+        if ((double)breakdown.footprint_bytes > slot->peak_footprint_bytes)
+            slot->peak_footprint_bytes = (double)breakdown.footprint_bytes;
+        const struct pw_memory_breakdown *kept = &slot->breakdown;
+        bool is_larger = breakdown.has_parts ? breakdown.footprint_bytes > kept->footprint_bytes
+                                             : breakdown.pss_bytes > kept->pss_bytes;
+        if (!slot->has_breakdown || is_larger)
+            slot->breakdown = breakdown;
+        slot->has_breakdown = true;
+        /* It read what a sample with maps would. */
+        slot->next_maps_ns = pw_clock_now_ns() + MAPS_GAP_NS;
+    }
+    slot->breakdown_cost_ns = pw_clock_thread_cpu_ns() - cpu_ns;
+    double pct = sampler->plan->probe_budget_pct * BREAKDOWN_PCT / 100.0;
+    slot->next_breakdown_ns =
+        pw_clock_now_ns() + time_to_earn_ns(slot->breakdown_cost_ns, active, pct);
+}
+
 static void sample_slot(struct pw_sampler *sampler, struct slot *slot, unsigned active)
 {
     const struct pw_plan *plan = sampler->plan;
@@ -112,6 +191,8 @@ static void sample_slot(struct pw_sampler *sampler, struct slot *slot, unsigned 
         pw_tree_sample(slot->tree, maps ? PW_TREE_WANT_MAPS : PW_TREE_WANT_BASIC, &sample);
     if (outcome == PW_TREE_SAMPLED)
         pw_tree_stats_add(&slot->stats, &sample, top);
+    if (outcome == PW_TREE_SAMPLED && is_breakdown_due(sampler, slot, &sample, now, active))
+        take_breakdown(sampler, slot, &sample, active);
     if (maps)
         slot->next_maps_ns = now + MAPS_GAP_NS;
     if (top)
@@ -187,6 +268,8 @@ static int init_sampler(struct pw_sampler *sampler, struct pw_err *err)
     if (sampler->plan->probe_budget_pct <= 0 || pw_proc_open("/proc", &sampler->proc, NULL))
         return 0;
     sampler->observer.tree_source = pw_proc_tree_source(sampler->proc);
+    if (sampler->plan->vmmap_snapshots && pw_memory_maps_new(&sampler->maps, err))
+        return -1;
     int sys = pthread_create(&sampler->thread, NULL, sampler_main, sampler);
     if (sys) {
         pw_err_system(err, sys, "start sampling thread");
@@ -226,6 +309,7 @@ void pw_sampler_free(struct pw_sampler *sampler)
     for (unsigned i = 0; i < sampler->slot_count; i++)
         pw_tree_close(sampler->slots[i].tree);
     free(sampler->slots);
+    pw_memory_maps_free(sampler->maps);
     pw_proc_close(sampler->proc);
     pthread_cond_destroy(&sampler->changed);
     pthread_mutex_destroy(&sampler->trees);
@@ -248,6 +332,9 @@ int pw_sampler_add(struct pw_sampler *sampler, unsigned index, pid_t warden_pid,
         slot->next_at_ns = slot->next_top_ns = slot->next_maps_ns = now;
         slot->gap_ns = FIRST_GAP_NS / 2;
         slot->busy_ns = 0;
+        slot->has_breakdown = false;
+        slot->looked_rss_bytes = slot->peak_footprint_bytes = 0;
+        slot->breakdown_cost_ns = slot->next_breakdown_ns = 0;
         slot->credit_ns = CREDIT_NS; /* cut to its share at the first sample */
     }
     pthread_mutex_unlock(&sampler->trees);
@@ -281,6 +368,21 @@ void pw_sampler_take(struct pw_sampler *sampler, unsigned index, int64_t ended_a
         pw_tree_close(tree);
     }
     pthread_mutex_unlock(&sampler->trees);
+}
+
+bool pw_sampler_take_breakdown(struct pw_sampler *sampler, unsigned index,
+                               struct pw_memory_breakdown *ret_breakdown)
+{
+    struct slot *slot = &sampler->slots[index];
+    pthread_mutex_lock(&sampler->trees);
+    bool has_breakdown = slot->has_breakdown && slot->tree == NULL;
+    if (has_breakdown) {
+        *ret_breakdown = slot->breakdown;
+        ret_breakdown->peak_footprint_bytes = (uint64_t)slot->peak_footprint_bytes;
+        slot->has_breakdown = false;
+    }
+    pthread_mutex_unlock(&sampler->trees);
+    return has_breakdown;
 }
 
 void pw_sampler_observer(struct pw_sampler *sampler, struct pw_observer *ret_observer)

@@ -13,9 +13,11 @@
 #ifndef PW_RUN_SAMPLER_H
 #define PW_RUN_SAMPLER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include "core/err.h"
+#include "core/memory_breakdown.h"
 #include "core/record.h"
 #include "wrapper/run/plan.h"
 
@@ -35,6 +37,11 @@ int pw_sampler_add(struct pw_sampler *sampler, unsigned slot, pid_t warden_pid, 
  * never added. */
 void pw_sampler_take(struct pw_sampler *sampler, unsigned slot, int64_t ended_at_ns, int64_t cpu_ns,
                      struct pw_value *values);
+/* After pw_sampler_take() and before the slot is added again: what the worker's memory consisted of
+ * at its peak, as far as samples saw it, with the plan's vmmap_snapshots. Once; false, and
+ * *ret_breakdown untouched, if there is none. */
+bool pw_sampler_take_breakdown(struct pw_sampler *sampler, unsigned slot,
+                               struct pw_memory_breakdown *ret_breakdown);
 /* What sampling has cost since pw_sampler_new(), or since the last call. */
 void pw_sampler_observer(struct pw_sampler *sampler, struct pw_observer *ret_observer);
 

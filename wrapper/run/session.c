@@ -13,6 +13,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/stats.h"
+#include "wrapper/run/accounts.h"
 #include "wrapper/run/held.h"
 #include "wrapper/run/iteration.h"
 #include "wrapper/run/mark_board.h"
@@ -55,6 +56,7 @@ static void session_free(struct pw_session *session)
 {
     struct pw_stage *stage = &session->stage;
     pw_reporting_close(&session->reporting, stage->run);
+    pw_accounts_close(stage->accounts);
     pw_sampler_free(stage->sampler);
     pw_supervisor_free(stage->supervisor);
     pw_held_free(stage->held);
@@ -99,6 +101,8 @@ static int session_init(struct pw_session *session, struct pw_err *err)
         stage->events->run_dir(stage->events->context, stage->run->run_dir);
     if (pw_scratch_open(&session->scratch, err) || open_files(stage, err) ||
         pw_supervisor_new(stage->events, &stage->supervisor, err) ||
+        /* It makes a process: better before there are threads. */
+        pw_accounts_open(plan, stage->run, &stage->accounts, err) ||
         pw_sampler_new(plan, &stage->sampler, err) ||
         pw_reporting_open(&session->reporting, plan, err) ||
         (plan->marks && pw_mark_board_new(plan->marks, plan->concurrency, &stage->board, err)) ||
@@ -397,9 +401,9 @@ static void end_held(const struct pw_session *session)
 }
 
 /* The end of a session that was opened: why it stopped, and --cleanup. */
-static int finish(const struct pw_session *session, struct pw_err *err)
+static int finish(struct pw_session *session, struct pw_err *err)
 {
-    const struct pw_stage *stage = &session->stage;
+    struct pw_stage *stage = &session->stage;
     struct pw_run_record *run = stage->run;
     run->interrupted_by = pw_supervisor_interrupted_by(stage->supervisor);
     if (run->interrupted_by)
@@ -408,6 +412,8 @@ static int finish(const struct pw_session *session, struct pw_err *err)
     take_observer(session);
     warn_of_marks(session);
     end_held(session);
+    pw_accounts_close(stage->accounts);
+    stage->accounts = NULL;
     if (pw_supervisor_is_forced(stage->supervisor))
         return 0;
     pw_supervisor_forgive(stage->supervisor);

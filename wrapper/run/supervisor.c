@@ -31,6 +31,7 @@ enum { CROWD_PER_CPU = 4 };
 enum source { SOURCE_CONTROL, SOURCE_OUT, SOURCE_ERR, SOURCE_TOLD, SOURCE_COUNT };
 #define TAG_SIGNAL UINT64_MAX
 #define TAG_MARK (UINT64_MAX - 1)
+#define TAG_ACCOUNTS (UINT64_MAX - 2)
 
 struct pw_supervisor {
     const struct pw_session_events *events;
@@ -45,9 +46,11 @@ struct batch {
     struct pw_supervisor *supervisor;
     struct pw_worker *workers;
     size_t count;
-    struct pw_sampler *sampler;
+    struct pw_sampler *sampler;   /* NULL: none */
+    struct pw_accounts *accounts; /* likewise */
     struct pw_worker_record *records;
     struct pw_mark_board *board; /* NULL: no marks */
+    int64_t drained_ns;          /* when the accounts were drained */
     bool all_ready;
     int64_t next_start_ns; /* not before, in a crowd */
     size_t ended, failed;
@@ -153,8 +156,9 @@ void pw_supervisor_poll(struct pw_supervisor *supervisor)
 }
 
 /* Ends a worker whose mark of --until has come, or never will. */
-static void end_if_until(struct pw_worker *worker)
+static void end_if_until(const struct batch *batch, size_t index)
 {
+    struct pw_worker *worker = &batch->workers[index];
     bool is_alive = worker->state == PW_WORKER_GOING || worker->state == PW_WORKER_RUNNING;
     if (!is_alive || !worker->watch || worker->until_ordered)
         return;
@@ -162,15 +166,18 @@ static void end_if_until(struct pw_worker *worker)
     if (!worker->watch->hopeless && (!came || worker->holds))
         return;
     worker->until_ordered = true;
+    if (came)
+        pw_accounts_mark(batch->accounts, (unsigned)index);
     pw_worker_order(worker, came && worker->go.patience_ns > 0 ? PW_ORDER_EXPECT : PW_ORDER_END);
 }
 
-static void drain(struct pw_worker *worker, struct pw_tail *tail)
+static void drain(const struct batch *batch, size_t index, struct pw_tail *tail)
 {
+    struct pw_worker *worker = &batch->workers[index];
     int64_t began = pw_clock_now_ns();
     pw_tail_drain(tail, DRAIN_AT_ONCE); /* a pipe that is closed leaves the epoll set */
     worker->communicate_ns += pw_clock_now_ns() - began;
-    end_if_until(worker);
+    end_if_until(batch, index);
 }
 
 /* Marks that another thread has seen. */
@@ -178,18 +185,41 @@ static void take_marks(const struct batch *batch)
 {
     pw_mark_board_woken(batch->board);
     for (size_t i = 0; i < batch->count; i++)
-        end_if_until(&batch->workers[i]);
+        end_if_until(batch, i);
 }
 
 /* What the worker wrote before its end is still to be read; what comes later is not its own. */
-static void end_marks(struct pw_worker *worker)
+static void end_marks(const struct batch *batch, size_t index)
 {
+    struct pw_worker *worker = &batch->workers[index];
     if (!worker->watch)
         return;
-    drain(worker, &worker->out);
-    drain(worker, &worker->err);
-    drain(worker, &worker->told);
+    drain(batch, index, &worker->out);
+    drain(batch, index, &worker->err);
+    drain(batch, index, &worker->told);
     pw_mark_board_end(worker->watch);
+}
+
+/* The sampler's share of a worker's record, whose sampling ends. */
+static void take_samples(const struct batch *batch, size_t index, int64_t ended_at_ns)
+{
+    const struct pw_worker *worker = &batch->workers[index];
+    struct pw_worker_record *record = &batch->records[index];
+    struct pw_memory_breakdown breakdown;
+    bool failed = false;
+    if (!batch->sampler)
+        return;
+    pw_sampler_take(batch->sampler, (unsigned)index, ended_at_ns, pw_worker_cpu_ns(worker),
+                    record->values);
+    if (!pw_sampler_take_breakdown(batch->sampler, (unsigned)index, &breakdown))
+        return;
+    json_decref(record->memory_at_peak);
+    record->memory_at_peak =
+        pw_memory_breakdown_to_json(&breakdown, worker->started.started.spawned_at_ns, &failed);
+    if (failed) { /* without memory it is as if it had not been taken */
+        json_decref(record->memory_at_peak);
+        record->memory_at_peak = NULL;
+    }
 }
 
 /* Workers whose mark of --until has come and that are to go on: for the batch they are over. */
@@ -200,12 +230,11 @@ static void hold_workers(struct batch *batch)
         if (worker->state != PW_WORKER_RUNNING || !worker->holds ||
             !pw_mark_watch_is_until(worker->watch) || batch->supervisor->interrupted_by)
             continue;
-        end_marks(worker);
+        pw_accounts_mark(batch->accounts, (unsigned)i);
+        end_marks(batch, i);
         pw_worker_hold(worker);
         epoll_ctl(batch->supervisor->epoll_fd, EPOLL_CTL_DEL, worker->control_fd, NULL);
-        if (batch->sampler)
-            pw_sampler_take(batch->sampler, (unsigned)i, worker->live.at_ns,
-                            pw_worker_cpu_ns(worker), batch->records[i].values);
+        take_samples(batch, i, worker->live.at_ns);
         batch->ended++;
     }
 }
@@ -217,21 +246,22 @@ static int state_changed(struct batch *batch, size_t index, enum pw_worker_state
     struct pw_worker *worker = &batch->workers[index];
     if (worker->state == before)
         return 0;
+    if (worker->state == PW_WORKER_READY)
+        pw_accounts_watch(batch->accounts, (unsigned)index, worker->warden_pid);
     if (worker->state == PW_WORKER_RUNNING && worker->watch)
         pw_mark_board_begin(worker->watch, worker->started.started.spawned_at_ns);
     if (before == PW_WORKER_RUNNING)
-        end_marks(worker);
+        end_marks(batch, index);
     if (worker->state == PW_WORKER_RUNNING && batch->sampler &&
         pw_sampler_add(batch->sampler, (unsigned)index, worker->warden_pid,
                        worker->started.started.pid, worker->started.started.spawned_at_ns, err))
         return -1;
-    if (before == PW_WORKER_RUNNING && batch->sampler) {
+    if (before == PW_WORKER_RUNNING) {
         bool exited = worker->exited.kind == PW_REPORT_EXITED;
-        pw_sampler_take(batch->sampler, (unsigned)index,
-                        exited ? worker->exited.exited.ended_at_ns : pw_clock_now_ns(),
-                        pw_worker_cpu_ns(worker), batch->records[index].values);
+        take_samples(batch, index, exited ? worker->exited.exited.ended_at_ns : pw_clock_now_ns());
     }
     if (worker->state == PW_WORKER_ENDED) {
+        pw_accounts_end(batch->accounts, (unsigned)index);
         batch->ended++;
         batch->failed += worker->failed_start;
     }
@@ -316,15 +346,20 @@ static int handle_events(struct batch *batch, const struct epoll_event *events, 
             take_marks(batch);
             continue;
         }
+        if (tag == TAG_ACCOUNTS) {
+            batch->drained_ns = 0;
+            continue;
+        }
         size_t index = tag / SOURCE_COUNT;
         struct pw_worker *worker = &batch->workers[index];
         enum source source = (enum source)(tag % SOURCE_COUNT);
         if (source == SOURCE_CONTROL && take_reports(batch, index, err))
             return -1;
         if (source != SOURCE_CONTROL)
-            drain(worker, source == SOURCE_OUT   ? &worker->out
-                          : source == SOURCE_ERR ? &worker->err
-                                                 : &worker->told);
+            drain(batch, index,
+                  source == SOURCE_OUT   ? &worker->out
+                  : source == SOURCE_ERR ? &worker->err
+                                         : &worker->told);
     }
     return 0;
 }
@@ -337,6 +372,16 @@ static void tick(const struct batch *batch)
     batch->supervisor->events->tick(batch->supervisor->events->context, running);
 }
 
+/* What the kernel tells of the workers, when a buffer fills or some time has passed. */
+static void drain_accounts(struct batch *batch)
+{
+    int64_t now_ns = pw_clock_now_ns();
+    if (!batch->accounts || now_ns - batch->drained_ns < pw_ms_to_ns(PW_ACCOUNTS_DRAIN_MS))
+        return;
+    pw_accounts_drain(batch->accounts);
+    batch->drained_ns = now_ns;
+}
+
 static int loop(struct batch *batch, struct pw_err *err)
 {
     struct pw_supervisor *supervisor = batch->supervisor;
@@ -347,12 +392,13 @@ static int loop(struct batch *batch, struct pw_err *err)
         if (batch->ended == batch->count)
             break;
         struct epoll_event events[EVENTS_AT_ONCE];
-        int count =
-            epoll_wait(supervisor->epoll_fd, events, EVENTS_AT_ONCE, ticking ? TICK_MS : -1);
+        int timeout_ms = ticking || batch->accounts ? TICK_MS : -1;
+        int count = epoll_wait(supervisor->epoll_fd, events, EVENTS_AT_ONCE, timeout_ms);
         if (count < 0 && errno != EINTR)
             return pw_err_system(err, errno, "wait for workers");
         if (count > 0 && handle_events(batch, events, count, err))
             return -1;
+        drain_accounts(batch);
         hold_workers(batch);
         if (batch->failed > 0)
             return 0; /* no use in starting the others */
@@ -376,7 +422,24 @@ static int start_wardens(struct batch *batch, const struct pw_worker_spec *specs
             watch(supervisor, worker->told.fd, tag + SOURCE_TOLD, err))
             return -1;
     }
+    int fds[PW_ACCOUNTS_FDS];
+    pw_accounts_fds(batch->accounts, fds);
+    for (size_t i = 0; i < PW_ACCOUNTS_FDS; i++)
+        if (watch(supervisor, fds[i], TAG_ACCOUNTS, err))
+            return -1;
     return batch->board ? watch(supervisor, batch->board->wake_fd, TAG_MARK, err) : 0;
+}
+
+/* Of the descriptors that outlive the batch. */
+static void stop_watching(const struct batch *batch)
+{
+    int fds[PW_ACCOUNTS_FDS];
+    pw_accounts_fds(batch->accounts, fds);
+    for (size_t i = 0; i < PW_ACCOUNTS_FDS; i++)
+        if (fds[i] >= 0)
+            epoll_ctl(batch->supervisor->epoll_fd, EPOLL_CTL_DEL, fds[i], NULL);
+    if (batch->board)
+        epoll_ctl(batch->supervisor->epoll_fd, EPOLL_CTL_DEL, batch->board->wake_fd, NULL);
 }
 
 /* Adds a process and what it has started; returns how many there are then. */
@@ -426,14 +489,15 @@ static int first_failure(const struct batch *batch, const struct pw_worker_spec 
 }
 
 int pw_supervisor_run(struct pw_supervisor *supervisor, struct pw_worker *workers,
-                      const struct pw_worker_spec *specs, size_t count, struct pw_sampler *sampler,
-                      struct pw_worker_record *records, struct pw_err *err)
+                      const struct pw_worker_spec *specs, size_t count,
+                      const struct pw_observers *observers, struct pw_err *err)
 {
     struct batch batch = {.supervisor = supervisor,
                           .workers = workers,
                           .count = count,
-                          .sampler = sampler,
-                          .records = records,
+                          .sampler = observers ? observers->sampler : NULL,
+                          .accounts = observers ? observers->accounts : NULL,
+                          .records = observers ? observers->records : NULL,
                           .board = specs[0].watch ? specs[0].watch->board : NULL};
     ssize_t adopted = pw_kin_list(getpid(), batch.adopted, ADOPTED_MAX);
     batch.adopted_count = adopted > 0 ? (size_t)adopted : 0;
@@ -444,17 +508,16 @@ int pw_supervisor_run(struct pw_supervisor *supervisor, struct pw_worker *worker
         result = first_failure(&batch, specs, err);
     bool lost = false;
     for (size_t i = 0; i < count; i++) {
-        drain(&workers[i], &workers[i].out);
-        drain(&workers[i], &workers[i].err);
-        drain(&workers[i], &workers[i].told);
+        drain(&batch, i, &workers[i].out);
+        drain(&batch, i, &workers[i].err);
+        drain(&batch, i, &workers[i].told);
         if (workers[i].watch)
             pw_mark_board_end(workers[i].watch);
         lost |= workers[i].lost && !workers[i].go.keep_orphans;
-        if (sampler && workers[i].state == PW_WORKER_RUNNING) /* given up */
-            pw_sampler_take(sampler, (unsigned)i, pw_clock_now_ns(), 0, records[i].values);
+        if (workers[i].state == PW_WORKER_RUNNING) /* given up */
+            take_samples(&batch, i, pw_clock_now_ns());
     }
-    if (batch.board)
-        epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_DEL, batch.board->wake_fd, NULL);
+    stop_watching(&batch);
     if (lost)
         end_adopted(&batch);
     return result;

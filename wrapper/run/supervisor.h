@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include "core/err.h"
 #include "core/record.h"
+#include "wrapper/run/accounts.h"
 #include "wrapper/run/sampler.h"
 #include "wrapper/run/session.h"
 #include "wrapper/run/worker.h"
@@ -36,15 +37,23 @@ void pw_supervisor_forgive(struct pw_supervisor *supervisor);
 /* Takes a signal that has come while no batch ran. */
 void pw_supervisor_poll(struct pw_supervisor *supervisor);
 
+/* Who looks at the workers; each may be NULL. */
+struct pw_observers {
+    struct pw_sampler *sampler;
+    struct pw_accounts *accounts;
+    struct pw_worker_record *records; /* one a worker: gets the sampled values. Not NULL with a
+                                         sampler */
+};
+
 /*
  * Runs `count` workers with one spec each. `workers` is zeroed with ids set; the caller ends each
  * with pw_worker_done() afterwards, also on failure. One that is to be held (pw_worker_spec) and
- * whose mark of --until came is PW_WORKER_HELD then. With a sampler, `records` (one a worker) gets
- * the sampled values. Returns 0 when all have ended or are held, also if interrupted; -1 and err if
- * one could not be started: then the others are ended by pw_worker_done().
+ * whose mark of --until came is PW_WORKER_HELD then. `observers`: NULL for none. Returns 0 when all
+ * have ended or are held, also if interrupted; -1 and err if one could not be started: then the
+ * others are ended by pw_worker_done().
  */
 int pw_supervisor_run(struct pw_supervisor *supervisor, struct pw_worker *workers,
-                      const struct pw_worker_spec *specs, size_t count, struct pw_sampler *sampler,
-                      struct pw_worker_record *records, struct pw_err *err);
+                      const struct pw_worker_spec *specs, size_t count,
+                      const struct pw_observers *observers, struct pw_err *err);
 
 #endif
