@@ -34,23 +34,39 @@ struct pw_accounts {
     bool told_of_files;
 };
 
-static void refuse(struct pw_accounting *accounting, enum pw_rung rung, const struct pw_err *err)
+/* A failure as advice: its remedy, or where to look for one. */
+static const char *advice_of(const struct pw_err *err)
 {
-    accounting->rungs[rung].state = PW_RUNG_REFUSED;
-    snprintf(accounting->rungs[rung].why, PW_ACCOUNTING_WHY, "%s", err->message);
-    snprintf(accounting->rungs[rung].remedy, PW_ACCOUNTING_WHY, "%s", err->remedy);
+    return err->remedy[0] ? err->remedy : "see `perfwrap doctor`";
+}
+
+static bool is_named(const struct pw_plan *plan, enum pw_rung rung)
+{
+    return plan->accounting && strcmp(plan->accounting, pw_rung_name(rung)) == 0;
 }
 
 /* A rung that was asked for by name and cannot be had is worth a warning; one that `auto` only
  * tried is not. */
-static void warn_refused(struct pw_accounts *accounts, enum pw_rung rung, const struct pw_err *err)
+static void refuse(struct pw_accounts *accounts, enum pw_rung rung, const struct pw_err *err)
 {
-    const char *name = pw_rung_name(rung);
-    if (strcmp(accounts->plan->accounting, name) != 0)
-        return;
-    pw_run_record_warn(accounts->run, "accounting_refused",
-                       err->remedy[0] ? err->remedy : "see `perfwrap doctor`", NULL,
-                       "--accounting %s: %s; a lower source is used", name, err->message);
+    struct pw_accounting *accounting = &accounts->run->accounting;
+    accounting->rungs[rung].state = PW_RUNG_REFUSED;
+    snprintf(accounting->rungs[rung].why, PW_ACCOUNTING_WHY, "%s", err->message);
+    snprintf(accounting->rungs[rung].remedy, PW_ACCOUNTING_WHY, "%s", err->remedy);
+    if (is_named(accounts->plan, rung))
+        pw_run_record_warn(accounts->run, "accounting_refused", advice_of(err), NULL,
+                           "--accounting %s: %s; a lower source is used", pw_rung_name(rung),
+                           err->message);
+}
+
+/* `missing`: what of it the machine does not allow, or "". */
+static void use(struct pw_accounts *accounts, enum pw_rung rung, int64_t began_ns,
+                const char *missing)
+{
+    struct pw_accounting *accounting = &accounts->run->accounting;
+    accounting->rungs[rung].state = PW_RUNG_USED;
+    accounting->rungs[rung].setup_ms = pw_ns_to_ms(pw_clock_now_ns() - began_ns);
+    snprintf(accounting->rungs[rung].why, PW_ACCOUNTING_WHY, "%s", missing);
 }
 
 static unsigned count_open_files(void)
@@ -81,7 +97,6 @@ static int leave_files(const struct pw_accounts *accounts, struct pw_err *err)
 
 static void open_account(struct pw_accounts *accounts)
 {
-    struct pw_accounting *accounting = &accounts->run->accounting;
     const struct pw_account_options options = {.slots = accounts->plan->concurrency,
                                                .syscalls = accounts->plan->account_syscalls};
     struct pw_err err = PW_ERR_INIT;
@@ -89,24 +104,19 @@ static void open_account(struct pw_accounts *accounts)
     if (pw_account_open(&options, &accounts->account, &err) || leave_files(accounts, &err)) {
         pw_account_close(accounts->account);
         accounts->account = NULL;
-        refuse(accounting, PW_RUNG_EBPF, &err);
-        warn_refused(accounts, PW_RUNG_EBPF, &err);
+        refuse(accounts, PW_RUNG_EBPF, &err);
         return;
     }
-    accounting->rungs[PW_RUNG_EBPF].state = PW_RUNG_USED;
-    accounting->rungs[PW_RUNG_EBPF].setup_ms = pw_ns_to_ms(pw_clock_now_ns() - began_ns);
-    snprintf(accounting->rungs[PW_RUNG_EBPF].why, PW_ACCOUNTING_WHY, "%s",
-             pw_account_why_not(accounts->account));
-    accounting->powers = *pw_account_powers(accounts->account);
+    use(accounts, PW_RUNG_EBPF, began_ns, pw_account_why_not(accounts->account));
+    accounts->run->accounting.powers = *pw_account_powers(accounts->account);
 }
 
 static void open_cgroups(struct pw_accounts *accounts)
 {
-    struct pw_accounting *accounting = &accounts->run->accounting;
     struct pw_cgroups_setup setup = PW_CGROUPS_SETUP_INIT;
     struct pw_err err = PW_ERR_INIT;
     struct pw_cgroup_powers powers;
-    setup.is_forced = strcmp(accounts->plan->accounting, "cgroup") == 0;
+    setup.is_forced = is_named(accounts->plan, PW_RUNG_CGROUP);
     int64_t began_ns = pw_clock_now_ns();
     int result = accounts->plan->hold > 0
                      ? pw_err_set(&err, PW_ERR_SYSTEM, "workers that are held outlive their cgroup")
@@ -114,14 +124,11 @@ static void open_cgroups(struct pw_accounts *accounts)
     if (result || leave_files(accounts, &err)) {
         pw_cgroups_close(accounts->cgroups);
         accounts->cgroups = NULL;
-        refuse(accounting, PW_RUNG_CGROUP, &err);
-        warn_refused(accounts, PW_RUNG_CGROUP, &err);
+        refuse(accounts, PW_RUNG_CGROUP, &err);
         return;
     }
     pw_cgroups_get_powers(accounts->cgroups, &powers);
-    accounting->rungs[PW_RUNG_CGROUP].state = PW_RUNG_USED;
-    accounting->rungs[PW_RUNG_CGROUP].setup_ms = pw_ns_to_ms(pw_clock_now_ns() - began_ns);
-    snprintf(accounting->rungs[PW_RUNG_CGROUP].why, PW_ACCOUNTING_WHY, "%s", powers.why_not);
+    use(accounts, PW_RUNG_CGROUP, began_ns, powers.why_not);
 }
 
 static void open_profiler(struct pw_accounts *accounts)
@@ -136,8 +143,7 @@ static void open_profiler(struct pw_accounts *accounts)
     if (pw_profiler_open(&options, &accounts->profiler, &err) || leave_files(accounts, &err)) {
         pw_profiler_free(accounts->profiler);
         accounts->profiler = NULL;
-        pw_run_record_warn(accounts->run, "no_cpu_profile",
-                           err.remedy[0] ? err.remedy : "see `perfwrap doctor`", NULL,
+        pw_run_record_warn(accounts->run, "no_cpu_profile", advice_of(&err), NULL,
                            "no CPU profile: %s", err.message);
     }
 }
@@ -146,7 +152,7 @@ static void open_profiler(struct pw_accounts *accounts)
 static enum pw_rung best_rung(const struct pw_plan *plan)
 {
     for (enum pw_rung rung = 0; rung < PW_RUNG_COUNT; rung++)
-        if (strcmp(plan->accounting, pw_rung_name(rung)) == 0)
+        if (is_named(plan, rung))
             return rung;
     return PW_RUNG_EBPF;
 }
@@ -164,7 +170,8 @@ int pw_accounts_open(const struct pw_plan *plan, struct pw_run_record *run,
     accounts->plan = plan;
     accounts->run = run;
     accounts->slots = calloc(plan->concurrency, sizeof *accounts->slots);
-    if (!accounts->slots) {
+    accounts->trace_paths = json_array();
+    if (!accounts->slots || !accounts->trace_paths) {
         pw_accounts_close(accounts);
         return pw_err_memory(err);
     }
@@ -217,8 +224,6 @@ static void write_files(struct pw_accounts *accounts, const struct pw_cpu_profil
     struct pw_err err = PW_ERR_INIT;
     struct statvfs disk;
     int result = 0;
-    if (!accounts->trace_paths)
-        accounts->trace_paths = json_array();
     if (!accounts->plan->write_profile)
         return;
     if (statvfs(run->run_dir, &disk) == 0 &&
@@ -241,8 +246,6 @@ static void finish_profile(struct pw_accounts *accounts)
 {
     struct pw_run_record *run = accounts->run;
     bool failed = false;
-    if (!accounts->trace_paths)
-        accounts->trace_paths = json_array();
     if (accounts->profiled > 0)
         write_files(accounts, &accounts->profile, 0);
     run->cpu_profile = describe_profile(accounts, &failed);
@@ -289,8 +292,7 @@ static void tell(struct pw_accounts *accounts, const char *what, const struct pw
     if (accounts->told)
         return;
     accounts->told = true;
-    pw_run_record_warn(accounts->run, "not_accounted",
-                       err->remedy[0] ? err->remedy : "see `perfwrap doctor`", NULL,
+    pw_run_record_warn(accounts->run, "not_accounted", advice_of(err), NULL,
                        "a worker is not in the %s: %s", what, err->message);
 }
 
@@ -390,8 +392,8 @@ static void set_absent(const struct pw_accounts *accounts, struct pw_value *valu
     const struct pw_kernel_account nothing = {0};
     if (accounts->is_explicit && accounting->rungs[PW_RUNG_EBPF].state == PW_RUNG_REFUSED)
         pw_kernel_account_set_values(&nothing, values);
-    bool is_cgroup = accounts->plan->accounting && best_rung(accounts->plan) == PW_RUNG_CGROUP;
-    if (!is_cgroup || accounting->rungs[PW_RUNG_CGROUP].state != PW_RUNG_REFUSED)
+    if (!is_named(accounts->plan, PW_RUNG_CGROUP) ||
+        accounting->rungs[PW_RUNG_CGROUP].state != PW_RUNG_REFUSED)
         return;
     for (int id = PW_METRIC_CGROUP_USER_CPU; id <= PW_METRIC_CGROUP_OOM_KILLS; id++)
         values[id] = pw_value_absent(PW_ABSENT_NOT_SUPPORTED);
