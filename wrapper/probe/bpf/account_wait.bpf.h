@@ -49,7 +49,8 @@ static __always_inline void begin_wall(struct pw_slot_sums *sums, __u64 now)
 
 /* A thread leaves state `from` for `to` (0: neither on a CPU, runnable nor in I/O). The time since
  * the last such change belongs to the highest state that any thread was in. Because `last_ns` is
- * exchanged, the parts add up to the whole exactly, also if several CPUs come at once. */
+ * exchanged, the parts add up to the whole exactly, also if several CPUs come at once. What is only
+ * found out later (see missed_in()) changes nothing before the last change. */
 static __always_inline void move(struct pw_slot_sums *sums, __u64 from, __u64 to, __u32 reason,
                                  __u64 now)
 {
@@ -58,6 +59,9 @@ static __always_inline void move(struct pw_slot_sums *sums, __u64 from, __u64 to
     __u64 before = __sync_fetch_and_add(&sums->states, to - from);
     if (sums->root_exit_ns)
         return;
+    __u64 last = *(volatile __u64 *)&sums->last_ns;
+    if ((__s64)(now - last) < 0)
+        now = last;
     __u64 elapsed = now - __sync_lock_test_and_set(&sums->last_ns, now);
     if (before & STATE_MASK)
         add(&sums->wall_on_cpu_ns, elapsed);
