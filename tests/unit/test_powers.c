@@ -280,13 +280,16 @@ static void test_version_1(void **state)
 {
     const struct fake_root *fake = *state;
 
+    char folder[PATH_MAX], row[PATH_MAX + 128];
+
+    fake_path(fake, folder, "mounted");
+    snprintf(row, sizeof row, "36 35 0:30 / %s rw - cgroup cgroup rw,cpu,memory\n", folder);
     fake_text(fake, "proc/self/cgroup", "9:name=systemd:/\n4:cpu,memory:/a/b\n0::/\n");
-    fake_text(fake, "proc/self/mountinfo",
-              "36 35 0:30 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n");
+    fake_text(fake, "proc/self/mountinfo", row);
     struct pw_powers powers = probe(fake);
     assert_power(&powers, "cgroup_v2", "absent", "");
     assert_power(&powers, "cgroup_v1_memory", "limited", "No such file");
-    fake_dir(fake, "sys/fs/cgroup/memory/a/b");
+    fake_dir(fake, "mounted/a/b");
     powers = probe(fake);
     assert_power(&powers, "cgroup_v1_memory", "ok", "divided");
     assert_power(&powers, "cgroup_controllers", "absent", "missing: cpu io memory pids");

@@ -148,8 +148,7 @@ int pw_cgroup_layout_read(const char *proc_root, struct pw_cgroup_layout **ret_l
 
     if (layout == NULL)
         return pw_err_memory(err);
-    if (read_rows(proc_root, "self/cgroup", layout, use_group_row, err) != 0 ||
-        read_rows(proc_root, "self/mountinfo", layout, use_mount_row, err) != 0) {
+    if (read_rows(proc_root, "self/cgroup", layout, use_group_row, err) != 0) {
         pw_err_set(err, PW_ERR_SYSTEM, "this machine shows no control groups");
         return pw_err_remedy(err, "mount /proc, and use a kernel with CONFIG_CGROUPS");
     }
@@ -157,6 +156,7 @@ int pw_cgroup_layout_read(const char *proc_root, struct pw_cgroup_layout **ret_l
         pw_err_set(err, PW_ERR_SYSTEM, "no control groups are mounted");
         return pw_err_remedy(err, "mount -t cgroup2 none /sys/fs/cgroup");
     }
+    (void)read_rows(proc_root, "self/mountinfo", layout, use_mount_row, NULL);
     *ret_layout = layout;
     layout = NULL;
     return 0;

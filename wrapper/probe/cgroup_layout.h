@@ -30,7 +30,8 @@ struct pw_cgroup_layout {
     struct pw_cgroup_place places[PW_CGROUP_PLACES];
 };
 
-/* free(*ret_layout). PW_ERR_SYSTEM where the kernel has no control groups. */
+/* free(*ret_layout). PW_ERR_SYSTEM where the kernel has no control groups. Where mountinfo cannot
+ * be read no folder is known. */
 int pw_cgroup_layout_read(const char *proc_root, struct pw_cgroup_layout **ret_layout,
                           struct pw_err *err);
 /* The place of version 2 (`name` NULL), or of the version 1 hierarchy with that name among its

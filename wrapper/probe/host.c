@@ -20,6 +20,7 @@
 enum { LINE_BYTES = 256, TEXT_BYTES = 16384, KVM_API_VERSION_WANTED = 12 };
 
 struct host {
+    const char *proc_root;
     int proc_fd, sys_fd; /* the folders, for openat(2) */
     json_t *root;
     bool failed;
@@ -306,7 +307,7 @@ static const char *virtualization_name(struct host *host, const char *cpuinfo)
 static void put_surroundings(struct host *host, const char *cpuinfo)
 {
     char line[LINE_BYTES];
-    json_t *cgroup = pw_host_cgroup(host->proc_fd, &host->failed);
+    json_t *cgroup = pw_host_cgroup(host->proc_root, &host->failed);
     const char *path = json_string_value(json_object_get(cgroup, "path"));
 
     put(host, "container", pw_json_string_or_null(container_name(host, path, line)));
@@ -341,7 +342,8 @@ json_t *pw_host_describe(const char *proc_root, const char *sys_root, struct pw_
     /* A folder that is missing only makes its values unknown. */
     PW_FD_AUTO proc_fd = open(proc_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     PW_FD_AUTO sys_fd = open(sys_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    struct host host = {.proc_fd = proc_fd, .sys_fd = sys_fd, .root = json_object()};
+    struct host host = {
+        .proc_root = proc_root, .proc_fd = proc_fd, .sys_fd = sys_fd, .root = json_object()};
 
     if (host.root != NULL)
         put_all(&host);

@@ -12,8 +12,9 @@
  * New object (NULL and *failed without memory): version (2 if a v2 hierarchy is mounted, also
  * beside v1; else 1; null without cgroups), path of the caller in that hierarchy, controllers[]
  * that its group has there, v1_controllers[] that are taken by v1 hierarchies, delegated (true if
- * the caller may make groups below its own; null if not known). `proc_fd`: the folder /proc.
+ * the caller may make groups below its own; null if not known). Where groups are is found by
+ * cgroup_layout.h. `proc_root`: "/proc", or a fake in tests.
  */
-json_t *pw_host_cgroup(int proc_fd, bool *failed);
+json_t *pw_host_cgroup(const char *proc_root, bool *failed);
 
 #endif

@@ -168,10 +168,11 @@ void pw_powers_probe(const char *proc_root, const char *sys_root, struct pw_powe
     PW_FD_AUTO proc_fd = open(proc_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     PW_FD_AUTO sys_fd = open(sys_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     struct pw_power_machine machine = {
+        .proc_root = proc_root,
         .proc_fd = proc_fd,
         .sys_fd = sys_fd,
         .is_real = strcmp(proc_root, "/proc") == 0 && strcmp(sys_root, "/sys") == 0,
-        .cgroup = pw_host_cgroup(proc_fd, &failed),
+        .cgroup = pw_host_cgroup(proc_root, &failed),
     };
 
     for (size_t i = 0; i < powers.count; i++) {

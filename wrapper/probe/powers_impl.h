@@ -12,6 +12,7 @@ enum { PW_POWER_LINE_BYTES = 256, PW_POWER_TEXT_BYTES = 8192 };
 
 /* What the probes look at. */
 struct pw_power_machine {
+    const char *proc_root;
     int proc_fd, sys_fd;
     bool is_real;   /* not fakes: the kernel may be asked too */
     json_t *cgroup; /* as pw_host_cgroup() says */

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "core/file.h"
+#include "wrapper/probe/cgroup_layout.h"
 #include "wrapper/probe/proc_file.h"
 
 static bool has_name(const json_t *list, const char *name)
@@ -80,35 +81,19 @@ void pw_power_probe_cgroup_controllers(const struct pw_power_machine *machine,
         pw_power_say(power, found > 0 ? PW_POWER_LIMITED : PW_POWER_ABSENT, "missing:%s", missing);
 }
 
-/* The group of this process in the version 1 hierarchy with the memory controller. */
-static bool find_memory_v1(const struct pw_power_machine *machine, char *path, size_t size)
-{
-    char text[PW_POWER_TEXT_BYTES];
-
-    if (pw_proc_text_read(machine->proc_fd, "self/cgroup", text, sizeof text) <= 0)
-        return false;
-    for (char *rest = text, *row; (row = strsep(&rest, "\n")) != NULL;) {
-        (void)strsep(&row, ":");
-        char *names = row == NULL ? NULL : strsep(&row, ":");
-        while (row != NULL && names != NULL) {
-            const char *name = strsep(&names, ",");
-            if (strcmp(name, "memory") == 0)
-                return snprintf(path, size, "fs/cgroup/memory%s", row) < (int)size;
-        }
-    }
-    return false;
-}
-
 void pw_power_probe_memory_v1(const struct pw_power_machine *machine, struct pw_power *power)
 {
-    char path[PATH_MAX];
+    PW_FREE_AUTO struct pw_cgroup_layout *layout = NULL;
+    const struct pw_cgroup_place *place = NULL;
 
+    if (pw_cgroup_layout_read(machine->proc_root, &layout, NULL) == 0)
+        place = pw_cgroup_layout_find(layout, "memory");
     if (is_version_2(machine) &&
         has_name(json_object_get(machine->cgroup, "controllers"), "memory"))
         pw_power_say(power, PW_POWER_OK, "not needed: version 2 has the controller");
-    else if (!find_memory_v1(machine, path, sizeof path))
+    else if (place == NULL)
         pw_power_say(power, PW_POWER_ABSENT, "no version 1 hierarchy has it");
-    else if (faccessat(machine->sys_fd, path, W_OK | X_OK, AT_EACCESS) != 0)
+    else if (faccessat(AT_FDCWD, place->folder, W_OK | X_OK, AT_EACCESS) != 0)
         pw_power_say(power, errno == EACCES || errno == EROFS ? PW_POWER_DENIED : PW_POWER_LIMITED,
                      "this group's folder: %s", strerror(errno));
     else
