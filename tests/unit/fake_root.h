@@ -64,4 +64,22 @@ static inline void fake_text(const struct fake_root *fake, const char *name, con
     fake_bytes(fake, name, text, strlen(text));
 }
 
+/* Setup and teardown: *state is a machine with an empty /proc and /sys. */
+static inline int fake_machine_make(void **state)
+{
+    static struct fake_root fake;
+
+    fake_root_make(&fake);
+    fake_dir(&fake, "proc");
+    fake_dir(&fake, "sys");
+    *state = &fake;
+    return 0;
+}
+
+static inline int fake_machine_remove(void **state)
+{
+    fake_root_remove(*state);
+    return 0;
+}
+
 #endif

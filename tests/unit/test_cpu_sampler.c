@@ -7,7 +7,6 @@
  */
 #include "tests/unit/unit.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/perf_event.h>
@@ -286,18 +285,6 @@ static uint64_t samples_in(const struct pw_cpu_profile *profile, const char *pro
         }
     }
     return samples;
-}
-
-static unsigned open_files(void)
-{
-    unsigned count = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    assert_non_null(dir);
-    while (readdir(dir)) {
-        count++;
-    }
-    closedir(dir);
-    return count;
 }
 
 /* NULL: refused here, and said. */

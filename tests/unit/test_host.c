@@ -37,23 +37,6 @@ static const char *const keys[] = {"kernel",
                                    "virtualization",
                                    "user_is_root"};
 
-static int set_up(void **state)
-{
-    static struct fake_root fake;
-
-    fake_root_make(&fake);
-    fake_dir(&fake, "proc");
-    fake_dir(&fake, "sys");
-    *state = &fake;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fake_root_remove(*state);
-    return 0;
-}
-
 static json_t *describe(const struct fake_root *fake)
 {
     char proc[PATH_MAX], sys[PATH_MAX];
@@ -320,7 +303,8 @@ static void this_machine(void **state)
     json_decref(host);
 }
 
-#define HOST_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define HOST_TEST(name) \
+    cmocka_unit_test_setup_teardown(name, fake_machine_make, fake_machine_remove)
 
 int main(void)
 {

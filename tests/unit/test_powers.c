@@ -45,23 +45,6 @@ static const char *const asked_of_the_kernel[] = {
 
 static const char clocksource[] = "sys/devices/system/clocksource/clocksource0/current_clocksource";
 
-static int set_up(void **state)
-{
-    static struct fake_root fake;
-
-    fake_root_make(&fake);
-    fake_dir(&fake, "proc");
-    fake_dir(&fake, "sys");
-    *state = &fake;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fake_root_remove(*state);
-    return 0;
-}
-
 static const struct pw_power *find(const struct pw_powers *powers, const char *name)
 {
     for (size_t i = 0; i < powers->count; i++) {
@@ -376,12 +359,12 @@ static void test_state_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_nothing_there, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_nothing_there, fake_machine_make, fake_machine_remove),
         cmocka_unit_test(test_missing_folders),
-        cmocka_unit_test_setup_teardown(test_all_allowed, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_restricted, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_version_1, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_nonsense, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_all_allowed, fake_machine_make, fake_machine_remove),
+        cmocka_unit_test_setup_teardown(test_restricted, fake_machine_make, fake_machine_remove),
+        cmocka_unit_test_setup_teardown(test_version_1, fake_machine_make, fake_machine_remove),
+        cmocka_unit_test_setup_teardown(test_nonsense, fake_machine_make, fake_machine_remove),
         cmocka_unit_test(test_this_machine),
         cmocka_unit_test(test_state_names),
     };

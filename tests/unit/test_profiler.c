@@ -4,7 +4,6 @@
  */
 #include "tests/unit/unit.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -49,18 +48,6 @@ static char *target_path(const char *name)
         skip();
     }
     return pw_path_join(folder, name, NULL);
-}
-
-static unsigned open_files(void)
-{
-    unsigned count = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    assert_non_null(dir);
-    while (readdir(dir)) {
-        count++;
-    }
-    closedir(dir);
-    return count;
 }
 
 /* The program as a file that is in a mount namespace of this process alone; or ends it. */

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 /* After those: */
+#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +73,19 @@ static inline char *in_folder(void **state, const char *name)
     char *path = pw_path_join(*state, name, NULL);
     assert_non_null(path);
     return path;
+}
+
+/* Descriptors of this process, and a few more at each call alike. */
+static inline unsigned open_files(void)
+{
+    unsigned count = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    assert_non_null(dir);
+    while (readdir(dir)) {
+        count++;
+    }
+    closedir(dir);
+    return count;
 }
 
 #endif

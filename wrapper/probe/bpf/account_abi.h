@@ -33,6 +33,14 @@ enum pw_bpf_wait { /* enum pw_wait of core/kernel_account.h */
 
 enum pw_thread_state { PW_THREAD_ON_CPU, PW_THREAD_RUNQ, PW_THREAD_BLOCKED };
 
+/* The kernel's own counts of threads: sums are made of all alike. */
+struct pw_task_counts {
+    __u64 cpu_ns, voluntary, involuntary;
+    __u64 minor_faults, major_faults;
+    __u64 read_chars, written_chars, read_bytes, written_bytes;
+};
+enum { PW_TASK_COUNTS = sizeof(struct pw_task_counts) / sizeof(__u64) };
+
 /* One thread, by the address of its task_struct: unlike its number, that does not change when a
  * thread other than the first executes a program, and is not used again before it is gone. */
 struct pw_thread_entry {
@@ -41,12 +49,8 @@ struct pw_thread_entry {
     __u32 reason; /* enum pw_bpf_wait, while blocked */
     __u32 leader;
     __u64 since_ns;
-    __u64 process; /* key of its struct pw_process_entry */
-    /* As of its last switch-out, by the kernel's own counts. */
-    __u64 cpu_ns;
-    __u64 voluntary, involuntary;
-    __u64 minor_faults, major_faults;
-    __u64 read_chars, written_chars, read_bytes, written_bytes;
+    __u64 process;                /* key of its struct pw_process_entry */
+    struct pw_task_counts counts; /* as of its last switch-out */
     /* The system call that it is in, if those are timed: account_syscall.bpf.h. */
     __u64 syscall_at_ns;
     __s32 syscall;
@@ -98,9 +102,7 @@ struct pw_slot_sums {
     __u64 present;        /* threads of which there is an entry */
     __u64 live, children; /* processes just then */
     __u64 peak_processes, peak_children;
-    __u64 cpu_ns, voluntary, involuntary;
-    __u64 minor_faults, major_faults;
-    __u64 read_chars, written_chars, read_bytes, written_bytes;
+    struct pw_task_counts counts; /* of threads that have ended */
     __u64 wait_ns[PW_BPF_WAITS];
     __u64 runq_slots[PW_BPF_HISTOGRAM];
     __u64 longest_runq_ns;

@@ -137,6 +137,16 @@ static void add_process(struct taking *taking, const struct pw_process_event *ev
     }
 }
 
+/* `less`: of which they are in the sum already, or NULL. */
+static void add_counts(struct pw_task_counts *sum, const struct pw_task_counts *more,
+                       const struct pw_task_counts *less)
+{
+    uint64_t *to = (uint64_t *)sum;
+    const uint64_t *from = (const uint64_t *)more, *without = (const uint64_t *)less;
+    for (int i = 0; i < PW_TASK_COUNTS; i++)
+        to[i] += from[i] - (without ? without[i] : 0);
+}
+
 /* One that still runs, or has ended but is not switched out for the last time: its counts so far.
  */
 static void take_thread(struct taking *taking, uint64_t key, void *value)
@@ -144,30 +154,22 @@ static void take_thread(struct taking *taking, uint64_t key, void *value)
     const struct pw_thread_entry *entry = value;
     struct pw_slot_sums *sums = &taking->sums;
     struct pw_process_entry process;
-    uint64_t cpu_ns = entry->cpu_ns;
+    struct pw_task_counts counts = entry->counts;
 
     if (entry->slot != taking->slot)
         return;
     uint64_t ended = (uint64_t)taking->ended_at_ns;
     uint64_t since = ended > entry->since_ns ? ended - entry->since_ns : 0;
     if (entry->state == PW_THREAD_ON_CPU)
-        cpu_ns += since;
+        counts.cpu_ns += since;
     else if (entry->state == PW_THREAD_RUNQ)
         sums->wait_ns[PW_BPF_WAIT_RUNQ] += since;
     else if (entry->reason < PW_BPF_WAITS)
         sums->wait_ns[entry->reason] += since;
-    sums->cpu_ns += cpu_ns;
-    sums->voluntary += entry->voluntary;
-    sums->involuntary += entry->involuntary;
-    sums->minor_faults += entry->minor_faults;
-    sums->major_faults += entry->major_faults;
-    sums->read_chars += entry->read_chars;
-    sums->written_chars += entry->written_chars;
-    sums->read_bytes += entry->read_bytes;
-    sums->written_bytes += entry->written_bytes;
+    add_counts(&sums->counts, &counts, NULL);
     int fd = fd_of(taking, PW_ACCOUNT_PROCESSES);
     if (bpf_map_lookup_elem(fd, &entry->process, &process) == 0) {
-        process.cpu_ns += cpu_ns;
+        process.cpu_ns += counts.cpu_ns;
         bpf_map_update_elem(fd, &entry->process, &process, BPF_EXIST);
     }
     bpf_map_delete_elem(fd_of(taking, PW_ACCOUNT_THREADS), &key);
@@ -221,15 +223,7 @@ static void add_late(struct taking *taking, const struct pw_slot_sums *before)
     struct pw_slot_sums *sums = &taking->sums, late;
     if (bpf_map_lookup_elem(fd_of(taking, PW_ACCOUNT_SLOTS), &taking->slot, &late) != 0)
         return;
-    sums->cpu_ns += late.cpu_ns - before->cpu_ns;
-    sums->voluntary += late.voluntary - before->voluntary;
-    sums->involuntary += late.involuntary - before->involuntary;
-    sums->minor_faults += late.minor_faults - before->minor_faults;
-    sums->major_faults += late.major_faults - before->major_faults;
-    sums->read_chars += late.read_chars - before->read_chars;
-    sums->written_chars += late.written_chars - before->written_chars;
-    sums->read_bytes += late.read_bytes - before->read_bytes;
-    sums->written_bytes += late.written_bytes - before->written_bytes;
+    add_counts(&sums->counts, &late.counts, &before->counts);
 }
 
 /* What has not ended: counted as far as it got, and forgotten. */
@@ -325,15 +319,16 @@ static void take_sums(const struct taking *taking)
     ret->execs = sums->execs;
     ret->peak_processes = sums->peak_processes;
     ret->peak_children = sums->peak_children;
-    ret->cpu_ns = (int64_t)sums->cpu_ns;
-    ret->voluntary = sums->voluntary;
-    ret->involuntary = sums->involuntary;
-    ret->minor_faults = sums->minor_faults;
-    ret->major_faults = sums->major_faults;
-    ret->read_chars = sums->read_chars;
-    ret->written_chars = sums->written_chars;
-    ret->read_bytes = sums->read_bytes;
-    ret->written_bytes = sums->written_bytes;
+    const struct pw_task_counts *counts = &sums->counts;
+    ret->cpu_ns = (int64_t)counts->cpu_ns;
+    ret->voluntary = counts->voluntary;
+    ret->involuntary = counts->involuntary;
+    ret->minor_faults = counts->minor_faults;
+    ret->major_faults = counts->major_faults;
+    ret->read_chars = counts->read_chars;
+    ret->written_chars = counts->written_chars;
+    ret->read_bytes = counts->read_bytes;
+    ret->written_bytes = counts->written_bytes;
     for (int i = 0; i < PW_WAIT_COUNT; i++)
         ret->wait_ns[i] = (int64_t)sums->wait_ns[i];
     for (int i = 0; i < PW_KERNEL_SLOTS; i++)

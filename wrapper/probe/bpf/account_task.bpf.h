@@ -336,17 +336,17 @@ static __always_inline void tell_end(struct pw_slot_sums *sums, struct pw_proces
 }
 
 /* The kernel's own counts, as they stand when the thread leaves the CPU. */
-static __always_inline void read_counts(struct task_struct *task, struct pw_thread_entry *entry)
+static __always_inline void read_counts(struct task_struct *task, struct pw_task_counts *counts)
 {
-    entry->cpu_ns = task->se.sum_exec_runtime;
-    entry->voluntary = task->nvcsw;
-    entry->involuntary = task->nivcsw;
-    entry->minor_faults = task->min_flt;
-    entry->major_faults = task->maj_flt;
-    entry->read_chars = task->ioac.rchar;
-    entry->written_chars = task->ioac.wchar;
-    entry->read_bytes = task->ioac.read_bytes;
-    entry->written_bytes = task->ioac.write_bytes;
+    counts->cpu_ns = task->se.sum_exec_runtime;
+    counts->voluntary = task->nvcsw;
+    counts->involuntary = task->nivcsw;
+    counts->minor_faults = task->min_flt;
+    counts->major_faults = task->maj_flt;
+    counts->read_chars = task->ioac.rchar;
+    counts->written_chars = task->ioac.wchar;
+    counts->read_bytes = task->ioac.read_bytes;
+    counts->written_bytes = task->ioac.write_bytes;
 }
 
 /* The thread's last switch-out. */
@@ -356,21 +356,17 @@ static __always_inline void thread_gone(struct pw_slot_sums *sums, struct pw_thr
     /* A thread other than the first has been added to its process's sums before this switch, which
      * therefore no rusage counts. */
     if (!entry->leader)
-        entry->voluntary--;
+        entry->counts.voluntary--;
     add(&sums->present, -1ULL);
-    add(&sums->cpu_ns, entry->cpu_ns);
-    add(&sums->voluntary, entry->voluntary);
-    add(&sums->involuntary, entry->involuntary);
-    add(&sums->minor_faults, entry->minor_faults);
-    add(&sums->major_faults, entry->major_faults);
-    add(&sums->read_chars, entry->read_chars);
-    add(&sums->written_chars, entry->written_chars);
-    add(&sums->read_bytes, entry->read_bytes);
-    add(&sums->written_bytes, entry->written_bytes);
+    __u64 *sum = (__u64 *)&sums->counts;
+    const __u64 *own = (const __u64 *)&entry->counts;
+#pragma unroll
+    for (int i = 0; i < PW_TASK_COUNTS; i++)
+        add(&sum[i], own[i]);
     __u64 process_key = entry->process;
     struct pw_process_entry *process = process_of(process_key);
     if (process) {
-        add(&process->cpu_ns, entry->cpu_ns);
+        add(&process->cpu_ns, entry->counts.cpu_ns);
         if (add_and_get(&process->present, -1ULL) == 0) {
             tell_end(sums, process);
             bpf_map_delete_elem(&processes, &process_key);
@@ -415,7 +411,7 @@ static __always_inline void switch_in(struct pw_slot_sums *sums, struct pw_threa
 static __always_inline __u64 ran_unseen(struct pw_slot_sums *sums, struct task_struct *task,
                                         struct pw_thread_entry *entry, __u64 now)
 {
-    __u64 ran = task->se.sum_exec_runtime - entry->cpu_ns, elapsed = now - entry->since_ns;
+    __u64 ran = task->se.sum_exec_runtime - entry->counts.cpu_ns, elapsed = now - entry->since_ns;
     add(&sums->gaps, 1);
     return ran < elapsed ? ran : elapsed;
 }
@@ -435,7 +431,7 @@ static __always_inline void missed_out(struct pw_slot_sums *sums, struct task_st
     move(sums, STATE_ON_CPU, STATE_RUNQ, PW_BPF_WAIT_OTHER, out);
     entry->state = PW_THREAD_RUNQ;
     entry->since_ns = out;
-    entry->cpu_ns = task->se.sum_exec_runtime;
+    entry->counts.cpu_ns = task->se.sum_exec_runtime;
 }
 
 static __always_inline void switch_out(struct pw_slot_sums *sums, bool preempt,
@@ -443,7 +439,7 @@ static __always_inline void switch_out(struct pw_slot_sums *sums, bool preempt,
                                        __u64 now)
 {
     long state = state_of(task);
-    read_counts(task, entry);
+    read_counts(task, &entry->counts);
     if (state & TASK_DEAD) {
         move(sums, STATE_ON_CPU, 0, PW_BPF_WAIT_OTHER, now);
         thread_gone(sums, entry, (__u64)task);
