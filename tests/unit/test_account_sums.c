@@ -132,16 +132,23 @@ static void burn_half(struct told *told)
     burn(500000000);
 }
 
+static pid_t start_hog(int cpu)
+{
+    pid_t hog = fork();
+    if (hog == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        pin(cpu);
+        for (;;) {}
+    }
+    assert_true(hog > 0);
+    return hog;
+}
+
 static void test_hog(void **state)
 {
     (void)state;
     struct pw_kernel_account ret;
-    pid_t hog = fork();
-    if (hog == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        pin(0);
-        for (;;) {}
-    }
+    pid_t hog = start_hog(0);
     struct pw_account *account = open_or_skip(1, NULL);
     struct worker worker = {.body = burn_half, .cpu = 0};
     start(account, &worker);
@@ -213,6 +220,33 @@ static void test_wall(void **state)
     done(told, &ret);
 }
 
+static void miss_switches(const struct pw_account_knobs *knobs)
+{
+    struct pw_kernel_account ret;
+    int64_t wall_ns = 0;
+    pid_t hog = start_hog(0);
+    struct told *told = account_of(burn_half, 0, knobs, &ret, &wall_ns);
+    kill(hog, SIGKILL);
+    waitpid(hog, NULL, 0);
+    print_message("wall %.1f ms, CPU %.1f, on CPU %.1f, waited for it %.1f\n",
+                  (double)wall_ns / 1e6, (double)ret.cpu_ns / 1e6, (double)ret.wall.on_cpu_ns / 1e6,
+                  (double)ret.wall.runq_ns / 1e6);
+    assert_int_equal(wall_sum(&ret.wall), wall_ns);
+    assert_int_equal(ret.processes, 1);
+    assert_true(fabs((double)ret.cpu_ns - 500e6) < 10e6);
+    assert_true(fabs((double)(ret.wall.on_cpu_ns - ret.cpu_ns)) < 10e6);
+    assert_true(ret.wall.runq_ns > 100000000);
+    done(told, &ret);
+}
+
+/* Kernels may leave out single calls of the tracepoint: the time on CPUs stays right. */
+static void test_missed_switches(void **state)
+{
+    (void)state;
+    miss_switches(&(struct pw_account_knobs){.missed_comings = 5});
+    miss_switches(&(struct pw_account_knobs){.missed_leavings = 5});
+}
+
 static void stay(struct told *told)
 {
     burn(10000000);
@@ -257,7 +291,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_memory),  cmocka_unit_test(test_switches),
         cmocka_unit_test(test_threads), cmocka_unit_test(test_hog),
-        cmocka_unit_test(test_wall),    cmocka_unit_test(test_held),
+        cmocka_unit_test(test_wall),    cmocka_unit_test(test_missed_switches),
+        cmocka_unit_test(test_held),
     };
     return cmocka_run_group_tests_name("account_sums", tests, NULL, NULL);
 }

@@ -54,8 +54,10 @@ struct pw_account {
 
 /* What tests turn; 0: as usual. */
 struct pw_account_knobs {
-    unsigned ring_bytes;             /* a power of two, whole pages */
-    unsigned threads;                /* tracked at once */
+    unsigned ring_bytes; /* a power of two, whole pages */
+    unsigned threads;    /* tracked at once */
+    /* As if each so many-th switch to a worker's thread, or from one, were not traced. */
+    unsigned missed_comings, missed_leavings;
     bool no_fetch;                   /* as on kernels before 5.12 */
     bool no_memory;                  /* as if the tracepoint were missing */
     bool refuses_io, refuses_memory; /* as if the kernel refused programs with these */

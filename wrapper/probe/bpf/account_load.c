@@ -133,6 +133,8 @@ static void find_powers(struct pw_account_bpf *programs, const struct btf *kerne
     if (!powers->memory)
         pw_str_add(why_not, "memory: no tracepoint rss_stat. ");
 
+    programs->rodata->missed_comings = knobs->missed_comings;
+    programs->rodata->missed_leavings = knobs->missed_leavings;
     programs->rodata->have_fetch = fetch;
     programs->rodata->have_reasons = powers->reasons;
     programs->rodata->have_percpu_lookup =

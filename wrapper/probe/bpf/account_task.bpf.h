@@ -15,6 +15,7 @@
 const volatile unsigned int own_pid_namespace = 0; /* inode number */
 const volatile bool have_fetch = false;            /* atomic operations that tell what was there */
 const volatile bool have_reasons = false;
+const volatile unsigned int missed_comings = 0, missed_leavings = 0; /* struct pw_account_knobs */
 const volatile unsigned long ring_bytes = 1 << 20;
 /* Why a thread waits in a system call: enum pw_bpf_wait. */
 const volatile unsigned char wait_of_syscall[PW_BPF_SYSCALLS_MAX] = {};
@@ -459,9 +460,10 @@ static __always_inline void switch_out(struct pw_slot_sums *sums, bool preempt,
 
 static __always_inline void comes(struct task_struct *task)
 {
+    static __u64 count;
     struct pw_thread_entry *entry = tracked(task);
     struct pw_slot_sums *sums = entry ? sums_of(entry->slot) : NULL;
-    if (!sums)
+    if (!sums || (missed_comings && ++count % missed_comings == 0))
         return;
     __u64 now = bpf_ktime_get_ns();
     if (entry->state == PW_THREAD_ON_CPU)
@@ -471,9 +473,10 @@ static __always_inline void comes(struct task_struct *task)
 
 static __always_inline void leaves(bool preempt, struct task_struct *task)
 {
+    static __u64 count;
     struct pw_thread_entry *entry = tracked(task);
     struct pw_slot_sums *sums = entry ? sums_of(entry->slot) : NULL;
-    if (!sums)
+    if (!sums || (missed_leavings && ++count % missed_leavings == 0))
         return;
     __u64 now = bpf_ktime_get_ns();
     if (entry->state != PW_THREAD_ON_CPU)
