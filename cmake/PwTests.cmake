@@ -95,10 +95,10 @@ if(TARGET perfwrap)
 endif()
 
 # The program from outside. Serial in the builds without sanitizers, for many of these tests measure time; those that
-# do not, and those of machines (but for test_boot), run beside others. Under ThreadSanitizer those are left out whose work is
+# do not run beside others. Under ThreadSanitizer those are left out whose work is
 # done by one thread, and costs much: what reads documents, machines, and what accounting cannot do.
-set(untimed "accounting_bad|check|cli_usage|compare|contract|doctor|index|log|otlp_(agent|collect|hostile|sdk)|suggest")
-set(one_thread "accounting_bad|boot|boot_.*|check|cli_usage|compare|doctor|footprint|log|memory|suggest")
+set(untimed "accounting_bad|boot|boot_.*|check|cli_usage|compare|contract|doctor|index|log|otlp_(agent|collect|hostile|sdk)|suggest")
+set(one_thread "accounting_bad|boot|boot_.*|check|cli_usage|compare|doctor|footprint|log|memory|suggest|timed_boots")
 file(GLOB sources CONFIGURE_DEPENDS ${tests}/cli/test_*.py)
 foreach(source IN LISTS sources)
     get_filename_component(module ${source} NAME_WE)
@@ -109,7 +109,7 @@ foreach(source IN LISTS sources)
     pw_test(cli ${name} 300 ${PW_PYTHON} -B -m unittest -v ${module})
     set_tests_properties(${PW_PRESET}/cli/${name} PROPERTIES
         WORKING_DIRECTORY ${tests}/cli FAIL_REGULAR_EXPRESSION "Ran 0 tests")
-    if(NOT PW_SANITIZE AND NOT name MATCHES "^(boot_.*|${untimed})$")
+    if(NOT PW_SANITIZE AND NOT name MATCHES "^(${untimed})$")
         set_tests_properties(${PW_PRESET}/cli/${name} PROPERTIES RUN_SERIAL TRUE)
     endif()
 endforeach()

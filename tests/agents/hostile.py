@@ -170,7 +170,7 @@ class Attack:
         head = self.head(Content_Type=JSON, Content_Length=len(padding))
 
         def pour():
-            for _ in range(5):
+            for _ in range(2):
                 self.exchange("flood", head, padding)
 
         threads = [threading.Thread(target=pour) for _ in range(4)]

@@ -86,14 +86,6 @@ class Boots(MachineTest):
         worker = summary["runs"][0]["worker_results"][0]
         self.assertTrue(0 < worker["marks"]["linux_ms"] < worker["marks"]["kernel_ms"], worker["marks"])
 
-    @unittest.skipIf(SANITIZED, "the time limit is of the release build")
-    def test_timeout(self):
-        document = self.boot_json("--timeout", "0.4", expect=1)
-        boot = document["iterations"][0]
-        self.assertEqual(("timeout", 124), (boot["verdict"], boot["return_code"]))
-        self.assertIn("vmm_start", boot["error"])
-        self.assertLess(boot["duration_ms"], 1500)
-
 
 class Commands(ImageTest):
     """Each machine begins from a snapshot: the same path as a cold one from there on, in less time."""
@@ -217,19 +209,6 @@ class Snapshots(MachineTest):
                 self.assertEqual(code, boot["return_code"])
                 self.assertGreaterEqual(boot["phases"]["restore_ms"], 0)
                 self.assert_phases_add_up(boot)
-
-
-@release_only
-class TenFromOneSnapshot(ImageTest):
-    def test_each_with_its_own_end(self):
-        """In one run, from one state: what a machine is told, and what it answers, is its own."""
-        document = self.boot_json("--start", "snapshot", "--image", f"dir:{self.root}", "--iterations", 10, "--exec",
-                                  "exit $((PERFWRAP_ITERATION * 25))", expect=1)
-        self.assertEqual([n * 25 for n in range(1, 11)], [boot["return_code"] for boot in document["iterations"]])
-        self.assertEqual(10, document["summary"]["failures"])
-        for boot in document["iterations"]:
-            self.assert_phases_add_up(boot)
-        self.assertLess(statistics.median(boot["duration_ms"] for boot in document["iterations"]), 400)
 
 
 class Killed(MachineTest):
