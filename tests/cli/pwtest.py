@@ -8,8 +8,10 @@ starts. When a test ends, no process with its mark may be alive: what is left is
 fails. Nothing here sleeps for a fixed time to wait for something: wait_until() polls for the event.
 """
 
+import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -54,6 +56,25 @@ def wait_until(predicate, timeout_sec=20.0, what="the event"):
             raise AssertionError(f"waited {timeout_sec * SLOWER:.0f} s in vain for {what}")
         time.sleep(pause)
         pause = min(pause * 1.5, 0.02)
+
+
+def stale_cgroups():
+    """Cgroup folders of ours that nobody holds the lock of."""
+    found = []
+    for path, _, _ in os.walk("/sys/fs/cgroup"):
+        if re.fullmatch(r"perfwrap-[a-z0-9]{6}", os.path.basename(path), re.IGNORECASE):
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            except OSError:
+                continue
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                found.append(path)
+            except OSError:
+                pass
+            finally:
+                os.close(descriptor)
+    return found
 
 
 def pids():

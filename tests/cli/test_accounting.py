@@ -4,7 +4,6 @@ Without eBPF (no privilege, built without it) the tests of exact numbers are ski
 ladder's lower rungs run everywhere.
 """
 
-import fcntl
 import json
 import os
 import re
@@ -16,7 +15,7 @@ import threading
 import unittest
 from pathlib import Path
 
-from pwtest import (IS_ROOT, PRESET, PerfwrapTest, load_json, marked, schema_faults, schema_validator,
+from pwtest import (IS_ROOT, PRESET, PerfwrapTest, load_json, marked, schema_faults, schema_validator, stale_cgroups,
                     target, wait_until)
 
 PARTS = ("spawn", "on_cpu", "runq", "io", "blocked", "exit_tail")
@@ -73,27 +72,9 @@ class Accounting(PerfwrapTest):
                 pass  # it has gone
         return ours - held
 
-    def stale(self):
-        """Cgroup folders of ours that nobody holds the lock of."""
-        found = []
-        for path, _, _ in os.walk("/sys/fs/cgroup"):
-            if re.fullmatch(r"perfwrap-[a-z0-9]{6}", os.path.basename(path), re.IGNORECASE):
-                try:
-                    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-                except OSError:
-                    continue
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    found.append(path)
-                except OSError:
-                    pass
-                finally:
-                    os.close(descriptor)
-        return found
-
     def assert_nothing_stays(self):
         wait_until(lambda: not self.abandoned(), what="the programs to go")
-        wait_until(lambda: not self.stale(), what="the cgroups to go")
+        wait_until(lambda: not stale_cgroups(), what="the cgroups to go")
 
 
 class Exact(Accounting):

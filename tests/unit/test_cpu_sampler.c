@@ -423,11 +423,9 @@ static void short_programs(void **state)
     pw_cpu_sampler_free(sampler);
 }
 
-static void two_slots(void **state)
+/* The share of its CPU time that the worse of two workers has in its profile. */
+static double sample_two(struct pw_cpu_sampler *sampler)
 {
-    (void)state;
-    unsigned files = open_files();
-    SAMPLER_OR_SKIP(sampler, usual_hz, 2);
     struct warden wardens[] = {make_warden(0, work_long), make_warden(1, work_short)};
     for (unsigned i = 0; i < 2; i++) {
         watch(sampler, i, &wardens[i]);
@@ -440,17 +438,40 @@ static void two_slots(void **state)
         drain_to_end(sampler, &wardens[i]);
         pw_cpu_sampler_unwatch(sampler, i);
     }
+    double worse = 1;
     for (unsigned i = 0; i < 2; i++) {
         struct pw_cpu_profile profile;
         take(sampler, i, &profile);
-        /* Of the whole machine it is a sample of the time, with its chance where CPUs are shared.
-         */
-        assert_share((double)self_ns(&profile, own[i]), (double)wardens[i].report->cpu_ns, 1,
-                     whole_machine ? 0.2 : 0.1, own[i]);
         assert_int_equal(self_ns(&profile, own[1 - i]), 0);
+        double share = (double)self_ns(&profile, own[i]) / (double)wardens[i].report->cpu_ns;
+        worse = fabs(share - 1) > fabs(worse - 1) ? share : worse;
         pw_cpu_profile_done(&profile);
         end_warden(&wardens[i]);
     }
+    return worse;
+}
+
+/*
+ * Periods that pass while the machine holds the timer back, as a busy host does, are not in the
+ * kernel's cpu-clock; and of a whole machine it is a sample of the time, with its chance where
+ * CPUs are shared. So a share may be tried for more than once.
+ */
+static void assert_share_soon(double (*share_of)(struct pw_cpu_sampler *sampler),
+                              struct pw_cpu_sampler *sampler, double tolerance, const char *what)
+{
+    double share = share_of(sampler);
+    for (int attempt = 1; attempt < 5 && fabs(share - 1) > tolerance; attempt++) {
+        share = share_of(sampler);
+    }
+    assert_share(share, 1, 1, tolerance, what);
+}
+
+static void two_slots(void **state)
+{
+    (void)state;
+    unsigned files = open_files();
+    SAMPLER_OR_SKIP(sampler, usual_hz, 2);
+    assert_share_soon(sample_two, sampler, 0.1, "the worse of two");
     pw_cpu_sampler_free(sampler);
     assert_int_equal(open_files(), files);
 }
@@ -524,17 +545,11 @@ static double fill_buffers(struct pw_cpu_sampler *sampler)
     return share;
 }
 
-/* Lost samples are counted. A period that passed while the machine held the timer back is not (the
- * kernel's cpu-clock leaves it out), so a busy machine gets more than one chance. */
 static void full_buffers(void **state)
 {
     (void)state;
     SAMPLER_OR_SKIP(sampler, FAST_HZ, 1);
-    double share = 0;
-    for (int attempt = 0; attempt < 5 && fabs(share - 1) > 0.05; attempt++) {
-        share = fill_buffers(sampler);
-    }
-    assert_share(share, 1, 1, 0.05, "samples and lost ones");
+    assert_share_soon(fill_buffers, sampler, 0.05, "samples and lost ones");
     pw_cpu_sampler_free(sampler);
 }
 
