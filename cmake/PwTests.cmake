@@ -94,10 +94,10 @@ if(TARGET perfwrap)
     target_link_libraries(perfwrap-grown PRIVATE pw_cli pw_options)
 endif()
 
-# The program from outside. Serial in the builds without sanitizers, for many of these tests measure time; those that
-# do not run beside others. Under ThreadSanitizer those are left out whose work is
-# done by one thread, and costs much: what reads documents, machines, and what accounting cannot do.
-set(untimed "accounting_bad|boot|boot_.*|check|cli_usage|compare|contract|doctor|index|log|otlp_(agent|collect|hostile|sdk)|suggest")
+# The program from outside. Serial in the builds without sanitizers, for many of these tests measure time; others run
+# side by side. Under ThreadSanitizer those are left out whose work is done by one thread, and costs much: what reads
+# documents, machines, and what accounting cannot do.
+set(untimed "accounting_bad|boot|boot_.*|check|cli_usage|compare|contract|index|log|otlp_(agent|collect|hostile|sdk)|suggest")
 set(one_thread "accounting_bad|boot|boot_.*|check|cli_usage|compare|doctor|footprint|log|memory|suggest|timed_boots")
 file(GLOB sources CONFIGURE_DEPENDS ${tests}/cli/test_*.py)
 foreach(source IN LISTS sources)

@@ -170,7 +170,7 @@ class Attack:
         head = self.head(Content_Type=JSON, Content_Length=len(padding))
 
         def pour():
-            for _ in range(2):
+            for _ in range(5):
                 self.exchange("flood", head, padding)
 
         threads = [threading.Thread(target=pour) for _ in range(4)]

@@ -1,7 +1,6 @@
 """perfwrap boot: real machines, their phases, verdicts and exit codes."""
 
 import signal
-import statistics
 import unittest
 from pathlib import Path
 

@@ -317,7 +317,7 @@ static __attribute__((noinline)) pid_t end_at_once(void)
     return pid;
 }
 
-enum { MANY = 20000 };
+enum { MANY = 100000 };
 
 static void many(struct told *told)
 {

@@ -517,8 +517,8 @@ static void unwatched(void **state)
 }
 
 /* Nobody drains: the descriptor says so, what does not fit is counted, and with it all is there.
- * The stacks are deeper than the kernel walks. */
-/* How much of the CPU time samples and lost ones make up. */
+ * The stacks are deeper than the kernel walks. Returns how much of the CPU time samples and lost
+ * ones make up. */
 static double fill_buffers(struct pw_cpu_sampler *sampler)
 {
     struct warden warden = make_warden(0, work_deep);

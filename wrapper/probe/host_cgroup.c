@@ -27,7 +27,7 @@ static json_t *v1_controllers(const struct pw_cgroup_layout *layout, bool *faile
 {
     json_t *list = json_array();
 
-    for (size_t i = 0; i < layout->count; i++) {
+    for (size_t i = 0; layout != NULL && i < layout->count; i++) {
         char names[sizeof layout->places[i].names];
         memcpy(names, layout->places[i].names, sizeof names);
         if (strncmp(names, "name=", strlen("name=")) != 0)
@@ -41,7 +41,7 @@ static const struct pw_cgroup_place *own_place(const struct pw_cgroup_layout *la
 {
     const struct pw_cgroup_place *v1 = NULL;
 
-    for (size_t i = 0; i < layout->count; i++) {
+    for (size_t i = 0; layout != NULL && i < layout->count; i++) {
         const struct pw_cgroup_place *place = &layout->places[i];
         /* The kernel lists v2 also where nobody mounted it. */
         if (place->is_v2 && (place->folder[0] != '\0' || !has_v1))
@@ -82,12 +82,9 @@ static json_t *controllers_of(const struct pw_cgroup_place *group, bool *failed)
 
 json_t *pw_host_cgroup(const char *proc_root, bool *failed)
 {
-    static const struct pw_cgroup_layout none;
-    PW_FREE_AUTO struct pw_cgroup_layout *read = NULL;
-    const struct pw_cgroup_layout *layout = &none;
+    PW_FREE_AUTO struct pw_cgroup_layout *layout = NULL; /* stays so where there are no cgroups */
 
-    if (pw_cgroup_layout_read(proc_root, &read, NULL) == 0)
-        layout = read;
+    (void)pw_cgroup_layout_read(proc_root, &layout, NULL);
     json_t *object = json_object(), *v1 = v1_controllers(layout, failed);
     const struct pw_cgroup_place *own = own_place(layout, json_array_size(v1) > 0);
     bool is_v2 = own != NULL && own->is_v2;
