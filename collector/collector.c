@@ -18,6 +18,7 @@ const struct pw_collector_limits pw_collector_default_limits = {
     .queued_bytes_one = PW_LIMIT_OTLP_QUEUED_BYTES_ONE,
     .connections = PW_LIMIT_OTLP_CONNECTIONS,
     .endpoints = PW_LIMIT_OTLP_ENDPOINTS,
+    .request_bytes = PW_LIMIT_OTLP_REQUEST_BYTES,
     .idle_ns = PW_LIMIT_OTLP_IDLE_SEC * PW_NS_PER_SEC,
     .request_ns = PW_LIMIT_OTLP_REQUEST_SEC * PW_NS_PER_SEC,
     .busy_wait_ns = PW_LIMIT_OTLP_BUSY_WAIT_MS * PW_NS_PER_MS,

@@ -28,6 +28,7 @@ struct pw_collector_limits {
     unsigned queued_payloads, connections; /* of all */
     size_t queued_bytes_one;               /* of one endpoint, unless it is one payload */
     unsigned endpoints;                    /* known by their token, the closed ones too */
+    size_t request_bytes; /* of a body: as many within request_ns, and it may take longer */
     int64_t idle_ns, request_ns, busy_wait_ns, flush_cap_ns;
     int64_t receiving_ns; /* a request is being received as long as bytes came within this time */
 };

@@ -27,6 +27,7 @@ static void enter(struct pw_connections *table, struct pw_connection *connection
 {
     connection->state = state;
     connection->since_ns = now_ns;
+    connection->recent_bytes = 0;
     TAILQ_INSERT_TAIL(list_of(table, state), connection, link);
     table->fresh_count += state == PW_CONNECTION_FRESH;
     table->ended_count += state == PW_CONNECTION_ENDED;

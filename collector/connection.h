@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
@@ -39,7 +40,8 @@ struct pw_connection {
     bool cut;                   /* its request is counted as cut off: nothing of it may be taken */
     enum pw_check_state check;
     enum pw_connection_state state;
-    int64_t since_ns;                       /* in this state */
+    int64_t since_ns;                       /* in this state, or in a request: its time counts */
+    size_t recent_bytes;                    /* of a body, since then; the server's thread's */
     _Atomic int64_t last_bytes_ns;          /* of its request's body; any thread */
     int64_t busy_until_ns;                  /* while parked: no longer than that */
     struct pw_endpoint *endpoint;           /* of its last request; NULL: unknown or nobody's */
@@ -62,7 +64,8 @@ void pw_connections_init(struct pw_connections *table);
 struct pw_connection *pw_connection_open_locked(struct pw_collector *collector, int fd,
                                                 int64_t now_ns);
 void pw_connection_close_locked(struct pw_collector *collector, struct pw_connection *connection);
-/* Into another state; one that has ended stays so. */
+/* Into another state, or once more into its own: its time counts from now. One that has ended stays
+ * so. */
 void pw_connection_move_locked(struct pw_collector *collector, struct pw_connection *connection,
                                enum pw_connection_state state, int64_t now_ns);
 void pw_connection_give_locked(struct pw_collector *collector, struct pw_connection *connection,

@@ -300,12 +300,14 @@ bool pw_request_body(struct pw_request *request, const char *bytes, size_t *size
     if (!request->status) {
         bool waits = judge(request, pw_body_add(&request->body, bytes, &left));
         request->wire_bytes += *size - left;
+        request->connection->recent_bytes += *size - left;
         if (waits || !request->status) {
             *size = left;
             return true;
         }
     }
     request->discarded_bytes += left;
+    request->connection->recent_bytes += left;
     *size = 0;
     return request->discarded_bytes <= request->collector->limits.body_bytes;
 }

@@ -30,13 +30,21 @@ static const int64_t no_descriptors_pause_ns = 100 * PW_NS_PER_MS;
 /* Ending connections. All on the server's thread: nobody else may use a descriptor that
  * libmicrohttpd may close. */
 
+/* Of a suspended one. The time that it waited was ours: its sender, or the reply, has all of its
+ * own again. */
+static void go_on_locked(struct pw_collector *collector, struct pw_connection *connection)
+{
+    pw_connection_move_locked(collector, connection, PW_CONNECTION_BUSY, pw_clock_now_ns());
+    MHD_resume_connection(connection->mhd);
+}
+
 static void unpark_locked(struct pw_collector *collector, struct pw_connection *connection)
 {
     if (!connection->parked)
         return;
     connection->parked = false;
     TAILQ_REMOVE(&collector->connections.parked, connection, parked_link);
-    MHD_resume_connection(connection->mhd);
+    go_on_locked(collector, connection);
 }
 
 /* What is still waiting to be checked need not be. What is just being checked must be waited for,
@@ -51,7 +59,7 @@ static void abandon_check_locked(struct pw_collector *collector, struct pw_conne
     if (!pw_checker_withdraw_locked(collector, connection))
         return;
     pw_request_offer_locked(connection->request); /* finds that it is cut */
-    MHD_resume_connection(connection->mhd);
+    go_on_locked(collector, connection);
 }
 
 static void end_locked(struct pw_collector *collector, struct pw_connection *connection,
@@ -70,8 +78,13 @@ static void end_expired_locked(struct pw_collector *collector, int64_t now_ns)
     struct pw_connections *table = &collector->connections;
     struct pw_connection *oldest;
     while ((oldest = TAILQ_FIRST(&table->timed)) &&
-           oldest->since_ns + collector->limits.request_ns <= now_ns)
-        end_locked(collector, oldest, now_ns);
+           oldest->since_ns + collector->limits.request_ns <= now_ns) {
+        if (oldest->parked || oldest->check ||
+            oldest->recent_bytes >= collector->limits.request_bytes)
+            pw_connection_move_locked(collector, oldest, oldest->state, now_ns);
+        else
+            end_locked(collector, oldest, now_ns);
+    }
     while ((oldest = TAILQ_FIRST(&table->idle)) &&
            oldest->since_ns + collector->limits.idle_ns <= now_ns)
         end_locked(collector, oldest, now_ns);
@@ -152,7 +165,7 @@ static void take_checked_locked(struct pw_collector *collector)
     struct pw_connection *connection;
     while ((connection = pw_checker_take_back_locked(collector))) {
         if (pw_request_offer_locked(connection->request))
-            MHD_resume_connection(connection->mhd);
+            go_on_locked(collector, connection);
         else
             park_locked(collector, connection, pw_request_busy_until_ns(connection->request));
     }

@@ -68,10 +68,11 @@ enum {
     PW_LIMIT_OTLP_DEPTH = 64,                  /* messages within messages, JSON within JSON */
     /* A body over it, inflated, is checked by a thread that makes nobody else wait. */
     PW_LIMIT_OTLP_CHECK_HERE_BYTES = 256 << 10,
-    PW_LIMIT_OTLP_CONNECTIONS = 4096,  /* three of each worker, and some */
-    PW_LIMIT_OTLP_IDLE_SEC = 60,       /* a connection without any traffic is closed */
-    PW_LIMIT_OTLP_REQUEST_SEC = 30,    /* a request, from its first byte to its last */
-    PW_LIMIT_OTLP_BUSY_WAIT_MS = 2000, /* a request waits so long for room, then: 503 */
+    PW_LIMIT_OTLP_CONNECTIONS = 4096,      /* three of each worker, and some */
+    PW_LIMIT_OTLP_IDLE_SEC = 60,           /* a connection without any traffic is closed */
+    PW_LIMIT_OTLP_REQUEST_SEC = 30,        /* a request whose sender lets it pass is closed */
+    PW_LIMIT_OTLP_REQUEST_BYTES = 2 << 20, /* of a longer request, in each such time */
+    PW_LIMIT_OTLP_BUSY_WAIT_MS = 2000,     /* a request waits so long for room, then: 503 */
     PW_LIMIT_OTLP_FLUSH_CAP_MS =
         2000, /* longest wait after a worker's end, see --otel-flush-wait-ms */
     PW_LIMIT_OTLP_ENDPOINTS = 8192, /* workers whose late payloads can still be told apart */

@@ -33,6 +33,7 @@ JSON, PROTOBUF = "application/json", "application/x-protobuf"
 FINE = json.dumps(otlp_json.Metrics("hostile", time.time_ns()).request()).encode()
 DEEP = 100_000
 MIB = 1 << 20
+PATIENCE_SEC = 300  # of one call: all of a body, to a collector that is slowed down
 
 
 def field(number, payload):
@@ -96,7 +97,7 @@ class Attack:
         self.left_open = []
 
     def connect(self):
-        return socket.create_connection((self.host, self.port), timeout=60)
+        return socket.create_connection((self.host, self.port), timeout=PATIENCE_SEC)
 
     def head(self, method="POST", path="/v1/metrics", **headers):
         path = path[1:] if path.startswith("//") else self.base.rstrip("/") + path

@@ -358,6 +358,37 @@ static void test_slow_senders(void **state)
     stop_collector(&fixture);
 }
 
+/* It takes several times as long as a request may that does not come on. */
+static void test_steady_sender(void **state)
+{
+    (void)state;
+    enum { PIECE = 4096, PIECES = 64, PIECES_IN_TIME = 4 };
+    struct pw_collector_limits limits = default_limits();
+    limits.request_ns = 5 * short_ns;
+    limits.request_bytes = PIECES_IN_TIME * PIECE;
+    struct fixture fixture = start_collector((struct pw_collector_options){0}, &limits);
+    struct pw_endpoint *endpoint = open_endpoint(&fixture);
+    struct post post = points_post(endpoint);
+    PW_STR_AUTO text = PW_STR_INIT;
+    add_head(&text, &post, PIECES * PIECE + strlen(two_points));
+    int fd = connect_to(post.url);
+    int64_t start = pw_clock_now_ns();
+    send_bytes(fd, text.text, text.length);
+    char piece[PIECE];
+    memset(piece, ' ', sizeof piece);
+    for (int i = 0; i < PIECES; i++) {
+        assert_true(send_bytes(fd, piece, sizeof piece));
+        nanosleep(&(struct timespec){.tv_nsec = limits.request_ns / (PIECES / 3)}, NULL);
+    }
+    assert_true(pw_clock_now_ns() - start > 2 * limits.request_ns);
+    send_text(fd, two_points);
+    assert_int_equal(read_reply(fd).status, 200);
+    close(fd);
+    pw_endpoints_flush(fixture.collector, &endpoint, 1, 5000);
+    expect_result(endpoint, 2, PW_LOSS_CUT_OFF, 0);
+    stop_collector(&fixture);
+}
+
 /* --- many connections --- */
 
 static void test_many_connections(void **state)
@@ -408,10 +439,11 @@ static void test_many_connections(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gzip_bomb),     cmocka_unit_test(test_gzip_streams),
-        cmocka_unit_test(test_gzip_growth),   cmocka_unit_test(test_body_limits),
-        cmocka_unit_test(test_lying_lengths), cmocka_unit_test(test_malformed_http),
-        cmocka_unit_test(test_slow_senders),  cmocka_unit_test(test_many_connections),
+        cmocka_unit_test(test_gzip_bomb),        cmocka_unit_test(test_gzip_streams),
+        cmocka_unit_test(test_gzip_growth),      cmocka_unit_test(test_body_limits),
+        cmocka_unit_test(test_lying_lengths),    cmocka_unit_test(test_malformed_http),
+        cmocka_unit_test(test_slow_senders),     cmocka_unit_test(test_steady_sender),
+        cmocka_unit_test(test_many_connections),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
