@@ -362,20 +362,20 @@ static void test_slow_senders(void **state)
 static void test_steady_sender(void **state)
 {
     (void)state;
-    enum { PIECE = 4096, PIECES = 64, PIECES_IN_TIME = 4 };
+    enum { PIECES = 64 };
+    char piece[4096];
+    memset(piece, ' ', sizeof piece);
     struct pw_collector_limits limits = default_limits();
     limits.request_ns = 5 * short_ns;
-    limits.request_bytes = PIECES_IN_TIME * PIECE;
+    limits.request_bytes = 4 * sizeof piece;
     struct fixture fixture = start_collector((struct pw_collector_options){0}, &limits);
     struct pw_endpoint *endpoint = open_endpoint(&fixture);
     struct post post = points_post(endpoint);
     PW_STR_AUTO text = PW_STR_INIT;
-    add_head(&text, &post, PIECES * PIECE + strlen(two_points));
+    add_head(&text, &post, PIECES * sizeof piece + strlen(two_points));
     int fd = connect_to(post.url);
     int64_t start = pw_clock_now_ns();
     send_bytes(fd, text.text, text.length);
-    char piece[PIECE];
-    memset(piece, ' ', sizeof piece);
     for (int i = 0; i < PIECES; i++) {
         assert_true(send_bytes(fd, piece, sizeof piece));
         nanosleep(&(struct timespec){.tv_nsec = limits.request_ns / (PIECES / 3)}, NULL);
