@@ -217,6 +217,8 @@ json_t *pw_accounting_to_json(const struct pw_accounting *accounting, const stru
     pw_json_put(object, "lost_events", json_integer((json_int_t)accounting->lost), failed);
     pw_json_put(object, "untracked_threads", json_integer((json_int_t)accounting->untracked),
                 failed);
+    pw_json_put(object, "untraced_switches", json_integer((json_int_t)accounting->untraced),
+                failed);
     pw_json_put(object, "rungs", rungs_to_json(accounting, failed), failed);
     pw_json_put(object, "ebpf_powers",
                 has_ebpf ? powers_to_json(&accounting->powers, failed) : json_null(), failed);

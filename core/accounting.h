@@ -38,8 +38,9 @@ struct pw_accounting {
         char remedy[PW_ACCOUNTING_WHY]; /* or "" */
         double setup_ms;                /* what getting ready took, before the first iteration */
     } rungs[PW_RUNG_COUNT];
-    struct pw_kernel_powers powers;    /* of eBPF */
-    uint64_t lost, untracked, workers; /* sums over the workers that the kernel accounted for */
+    struct pw_kernel_powers powers; /* of eBPF */
+    /* Sums over the workers that the kernel accounted for. */
+    uint64_t lost, untracked, untraced, workers;
 };
 
 /* The document, with what sampling missed where both are known; `stats`: one a metric. null if

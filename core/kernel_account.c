@@ -340,6 +340,7 @@ json_t *pw_kernel_account_to_json(const struct pw_kernel_account *account, int64
                 failed);
     put_count(object, "lost_events", account->lost, failed);
     put_count(object, "untracked_threads", account->untracked, failed);
+    put_count(object, "untraced_switches", account->untraced, failed);
     if (powers->decomposition) {
         pw_json_put(object, "blocked_by_ms", blocked_by(account, failed), failed);
     }

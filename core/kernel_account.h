@@ -83,6 +83,7 @@ struct pw_kernel_account {
     struct pw_kernel_powers powers;
     uint64_t lost;      /* events that the kernel could not hand over: the lists are not whole */
     uint64_t untracked; /* threads beyond the limit: nothing of this is exact */
+    uint64_t untraced;  /* switches that the kernel did not trace: their moments were worked out */
 
     uint64_t processes, threads, execs; /* started, the root included; threads: beyond the first of
                                            each process */

@@ -5,6 +5,9 @@ static const struct pw_schema_field kernel_fields[] = {
     {"exact", "boolean", "True if nothing was lost and every thread was tracked."},
     {"lost_events", "integer", "Ends of processes that the kernel could not tell: not listed."},
     {"untracked_threads", "integer", "Threads over the limit, which are in none of the numbers."},
+    {"untraced_switches", "integer",
+     "Switches to or from a thread that the kernel did not trace: their moments follow from the "
+     "scheduler's count of its time on CPUs. What it waited for is taken to be a CPU."},
 };
 
 static const struct pw_schema_field process_fields[] = {
@@ -84,6 +87,7 @@ static const struct pw_schema_field accounting_fields[] = {
     {"exact", "boolean|null", "Whether what eBPF counted is exact; null: it was not used."},
     {"lost_events", "integer", "Events that were lost, of all workers."},
     {"untracked_threads", "integer", "Threads over the limit, of all workers."},
+    {"untraced_switches", "integer", "Switches that the kernel did not trace, of all workers."},
     {"rungs", "array", "The ladder: the most exact one first."},
     {"ebpf_powers", "object|null", "What eBPF could see on this machine."},
     {"sources", "array", "What was measured by whom."},

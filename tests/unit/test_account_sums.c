@@ -236,6 +236,7 @@ static void miss_switches(const struct pw_account_knobs *knobs)
     assert_true(fabs((double)ret.cpu_ns - 500e6) < 10e6);
     assert_true(fabs((double)(ret.wall.on_cpu_ns - ret.cpu_ns)) < 10e6);
     assert_true(ret.wall.runq_ns > 100000000);
+    assert_true(ret.untraced >= 5); /* and slices of some ms each: a fifth of a hundred and more */
     done(told, &ret);
 }
 

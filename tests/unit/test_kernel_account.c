@@ -199,9 +199,11 @@ static void test_statement(void **state)
     json_decref(document);
 
     accounting.lost = 3;
+    accounting.untraced = 2;
     stats[PW_METRIC_KERNEL_PEAK_RSS].n = 0; /* then the next best source answers */
     document = pw_accounting_to_json(&accounting, stats, &failed);
     assert_true(json_is_false(json_object_get(document, "exact")));
+    assert_int_equal(json_integer_value(json_object_get(document, "untraced_switches")), 2);
     assert_string_equal(
         json_string_value(json_object_get(source_about(document, "memory of the tree"), "metric")),
         "process_tree_sampled.peak_tree_rss_mb");

@@ -379,6 +379,7 @@ static int take_account(struct pw_accounts *accounts, unsigned slot,
         record->kernel = pw_kernel_account_to_json(&account, record->started_at_ns, &failed);
         accounting->lost += account.lost;
         accounting->untracked += account.untracked;
+        accounting->untraced += account.untraced;
         accounting->workers++;
     }
     pw_kernel_account_done(&account);

@@ -95,7 +95,7 @@ struct pw_slot_sums {
     __u32 level; /* of perfwrap's pid namespace */
     __u32 root_pid;
     __u64 lost, untracked;
-    __u64 gaps;                   /* switches that the program was not called for: ran_unseen() */
+    __u64 untraced;               /* switches that the program was not called for: ran_unseen() */
     __u64 began_ns, root_exit_ns; /* 0: not yet */
 
     __u64 processes, threads, execs;

@@ -314,6 +314,7 @@ static void take_sums(const struct taking *taking)
     struct pw_kernel_account *ret = taking->ret;
     ret->lost = sums->lost + taking->account->slots[taking->slot].lost;
     ret->untracked = sums->untracked;
+    ret->untraced = sums->untraced;
     ret->processes = sums->processes;
     ret->threads = sums->threads;
     ret->execs = sums->execs;

@@ -413,7 +413,7 @@ static __always_inline __u64 ran_unseen(struct pw_slot_sums *sums, struct task_s
                                         struct pw_thread_entry *entry, __u64 now)
 {
     __u64 ran = task->se.sum_exec_runtime - entry->counts.cpu_ns, elapsed = now - entry->since_ns;
-    add(&sums->gaps, 1);
+    add(&sums->untraced, 1);
     return ran < elapsed ? ran : elapsed;
 }
 
