@@ -145,10 +145,13 @@ int pw_cgroup_layout_read(const char *proc_root, struct pw_cgroup_layout **ret_l
                           struct pw_err *err)
 {
     PW_FREE_AUTO struct pw_cgroup_layout *layout = calloc(1, sizeof *layout);
+    struct pw_err why = PW_ERR_INIT;
 
     if (layout == NULL)
         return pw_err_memory(err);
-    if (read_rows(proc_root, "self/cgroup", layout, use_group_row, err) != 0) {
+    if (read_rows(proc_root, "self/cgroup", layout, use_group_row, &why) != 0) {
+        if (why.cls == PW_ERR_MEMORY)
+            return pw_err_memory(err);
         pw_err_set(err, PW_ERR_SYSTEM, "this machine shows no control groups");
         return pw_err_remedy(err, "mount /proc, and use a kernel with CONFIG_CGROUPS");
     }

@@ -83,8 +83,12 @@ static json_t *controllers_of(const struct pw_cgroup_place *group, bool *failed)
 json_t *pw_host_cgroup(const char *proc_root, bool *failed)
 {
     PW_FREE_AUTO struct pw_cgroup_layout *layout = NULL; /* stays so where there are no cgroups */
+    struct pw_err err = PW_ERR_INIT;
 
-    (void)pw_cgroup_layout_read(proc_root, &layout, NULL);
+    if (pw_cgroup_layout_read(proc_root, &layout, &err) != 0 && err.cls == PW_ERR_MEMORY) {
+        *failed = true;
+        return NULL;
+    }
     json_t *object = json_object(), *v1 = v1_controllers(layout, failed);
     const struct pw_cgroup_place *own = own_place(layout, json_array_size(v1) > 0);
     bool is_v2 = own != NULL && own->is_v2;
