@@ -9,6 +9,7 @@ from row import Row
 
 LOOP = "i=0; while [ $i -lt 400 ]; do /bin/true; i=$((i+1)); done"
 FUNCTIONS = 300
+PROC = ("--accounting", "proc")
 
 
 def run(bench, options, command):
@@ -22,14 +23,14 @@ def run(bench, options, command):
     return summary["runs"][0]["duration_ms"], summary
 
 
-def slowdown(bench, pairs, command, more, less=("--accounting", "proc")):
-    """By how many percent `more` makes the command slower than `less`: the median of pairs, in turns."""
-    run(bench, less, command)
+def slowdown(bench, pairs, more, less):
+    """By how many percent `more` takes longer than `less`, options and a command each: the median of pairs, in turns."""
+    run(bench, *less)
     ratios = []
     for pair in range(pairs):
-        sides = [(more, 0), (less, 1)] if pair % 2 else [(less, 1), (more, 0)]
-        times = {side: run(bench, options, command)[0] for options, side in sides}
-        ratios.append(times[0] / times[1])
+        sides = (more, less) if pair % 2 else (less, more)
+        times = {id(side): run(bench, *side)[0] for side in sides}
+        ratios.append(times[id(more)] / times[id(less)])
     middle = sorted(ratios)[len(ratios) // 4: -(len(ratios) // 4)]
     note = f"middle half {min(middle) * 100 - 100:+.1f} to {max(middle) * 100 - 100:+.1f} %, {pairs} pairs"
     return (statistics.median(ratios) - 1) * 100, note
@@ -61,15 +62,19 @@ def accounting(bench):
     loop = ["/bin/sh", "-c", LOOP]
     source = large_source(bench)
     compile_it = ["gcc", "-O2", "-c", source, "-o", source + ".o"]
+    cases = (("a loop of 400 forks", 40, loop, 5), ("a compilation", 16, compile_it, 1))
     rows = [Row("attaching, longest of 10", setup_ms(bench), "ms", 100)]
-    for what, pairs, command, bar in (("a loop of 400 forks", 40, loop, 5), ("a compilation", 16, compile_it, 1)):
-        value, note = slowdown(bench, pairs, command, ("--accounting", "ebpf"))
+    for what, pairs, command, bar in cases:
+        value, note = slowdown(bench, pairs, (("--accounting", "ebpf"), command), (PROC, command))
         rows.append(Row(f"eBPF and cgroup slow {what}", value, "%", bar, note=note))
     sleeps = [run(bench, ("--accounting", "ebpf"), ["/bin/sleep", "0.1"])[0] for _ in range(20)]
     rows.append(Row("sleep 0.1 with eBPF, median of 20", statistics.median(sleeps), "ms", 102))
-    for what, pairs, command in (("a loop of 400 forks", 40, loop), ("a compilation", 16, compile_it)):
-        value, note = slowdown(bench, pairs, command, ("--accounting", "proc", "--cpu-profile"))
+    for what, pairs, command, _ in cases:
+        value, note = slowdown(bench, pairs, ((*PROC, "--cpu-profile"), command), (PROC, command))
         rows.append(Row(f"--cpu-profile slows {what}", value, "%", 2, note=note))
+        timer = [bench.program("bench_timer")]
+        value, note = slowdown(bench, pairs, (PROC, timer + ["997"] + command), (PROC, timer + ["0"] + command))
+        rows.append(Row(f"997 interrupts a second slow {what}", value, "%", note=note))
     return rows
 
 

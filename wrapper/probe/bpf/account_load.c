@@ -2,6 +2,7 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@
 #include "core/str.h"
 #include "wrapper/probe/bpf/account_impl.h"
 
-enum { RING_BYTES = 2 << 20, PATIENCE_MS = 30000 };
+enum { RING_BYTES = 2 << 20, PATIENCE_MS = 30000, KEPT_BYTES = 32 << 20 };
 
 /* libbpf's last warning, since its functions tell no more than an errno. */
 static char last_warning[160];
@@ -206,48 +207,11 @@ static int refuse(int sys, struct pw_err *err)
     return pw_err_remedy(err, "this kernel refuses the programs: please report what it says");
 }
 
-/* One attempt; what `left_out` names is not loaded. *programs is to be destroyed also after a
- * failure. */
-static int load_once(const struct pw_account_options *options, const struct pw_account_knobs *knobs,
-                     const struct btf *kernel, bool io_left_out, bool memory_left_out,
-                     struct pw_account_bpf **ret_programs, struct pw_account_loaded *ret,
-                     struct pw_err *err)
-{
-    PW_STR_AUTO why_not = PW_STR_INIT;
-    struct pw_kernel_powers *powers = &ret->powers;
-    *powers = (struct pw_kernel_powers){0};
-    struct pw_account_bpf *programs = *ret_programs = pw_account_bpf__open();
-    if (!programs)
-        return refuse(errno, err);
-    find_powers(programs, kernel, knobs, powers, &why_not);
-    if (memory_left_out) {
-        powers->memory = false;
-        bpf_program__set_autoload(programs->progs.pw_rss_stat, false);
-        pw_str_add(&why_not, "memory: refused by this kernel. ");
-    }
-    if (set_sizes(programs, options->slots, knobs, err) != 0 ||
-        pw_account_io_prepare(programs->obj, kernel, options->slots, options->syscalls, powers,
-                              &why_not, err) != 0)
-        return -1;
-    if (io_left_out) {
-        pw_account_io_leave_out(programs->obj, powers);
-        pw_str_add(&why_not, "block, tcp, syscalls: refused by this kernel. ");
-    }
-    if (!programs->rodata->have_fetch && drop_fetches(programs->obj) != 0)
-        return pw_err_memory(err);
-    int failed = load(programs, (knobs->refuses_io && !io_left_out) ||
-                                    (knobs->refuses_memory && !memory_left_out));
-    if (failed)
-        return refuse(-failed, err);
-    snprintf(ret->why_not, sizeof ret->why_not, "%s", why_not.text);
-    ret->has_io = !io_left_out;
-    return 0;
-}
-
-/* Again without what is optional, if that may be the fault. */
-static int load_programs(const struct pw_account_options *options,
-                         const struct pw_account_knobs *knobs, struct pw_account_bpf **ret_programs,
-                         struct pw_account_loaded *ret, struct pw_err *err)
+/* Fits the programs to what this kernel has. Its types are forgotten before libbpf reads them too:
+ * in the same memory. */
+static int prepare(struct pw_account_bpf *programs, const struct pw_account_options *options,
+                   const struct pw_account_knobs *knobs, struct pw_kernel_powers *powers,
+                   struct pw_str *why_not, struct pw_err *err)
 {
     struct btf *kernel = btf__load_vmlinux_btf();
     if (!kernel) {
@@ -259,18 +223,66 @@ static int load_programs(const struct pw_account_options *options,
             return refuse(sys, err);
         return pw_err_remedy(err, "eBPF accounting needs Linux 5.8 with CONFIG_DEBUG_INFO_BTF");
     }
-    int result = -1;
-    for (int attempt = 0; attempt < 3 && result != 0; attempt++) {
-        pw_account_bpf__destroy(*ret_programs);
-        *err = PW_ERR_INIT; /* of the attempt before */
-        result =
-            load_once(options, knobs, kernel, attempt >= 1, attempt >= 2, ret_programs, ret, err);
-        bool is_wanting = err->sys == ENOMEM || err->sys == EMFILE || err->sys == ENFILE;
-        if (result != 0 && (err->sys == EPERM || is_wanting))
-            break;
-    }
+    find_powers(programs, kernel, knobs, powers, why_not);
+    int result = set_sizes(programs, options->slots, knobs, err);
+    if (result == 0)
+        result = pw_account_io_prepare(programs->obj, kernel, options->slots, options->syscalls,
+                                       powers, why_not, err);
     btf__free(kernel);
     return result;
+}
+
+/* One attempt; what `left_out` names is not loaded. Positive if the kernel refused it.
+ * *ret_programs is to be destroyed also after a failure. */
+static int load_once(const struct pw_account_options *options, const struct pw_account_knobs *knobs,
+                     bool io_left_out, bool memory_left_out, struct pw_account_bpf **ret_programs,
+                     struct pw_account_loaded *ret, struct pw_err *err)
+{
+    PW_STR_AUTO why_not = PW_STR_INIT;
+    struct pw_kernel_powers *powers = &ret->powers;
+    *powers = (struct pw_kernel_powers){0};
+    struct pw_account_bpf *programs = *ret_programs = pw_account_bpf__open();
+    if (!programs)
+        return refuse(errno, err);
+    if (prepare(programs, options, knobs, powers, &why_not, err) != 0)
+        return -1;
+    if (memory_left_out) {
+        powers->memory = false;
+        bpf_program__set_autoload(programs->progs.pw_rss_stat, false);
+        pw_str_add(&why_not, "memory: refused by this kernel. ");
+    }
+    if (io_left_out) {
+        pw_account_io_leave_out(programs->obj, powers);
+        pw_str_add(&why_not, "block, tcp, syscalls: refused by this kernel. ");
+    }
+    if (!programs->rodata->have_fetch && drop_fetches(programs->obj) != 0)
+        return pw_err_memory(err);
+    int failed = load(programs, (knobs->refuses_io && !io_left_out) ||
+                                    (knobs->refuses_memory && !memory_left_out));
+    if (failed) {
+        refuse(-failed, err);
+        return 1;
+    }
+    snprintf(ret->why_not, sizeof ret->why_not, "%s", why_not.text);
+    ret->has_io = !io_left_out;
+    return 0;
+}
+
+/* Again without what is optional, if that may be the fault. */
+static int load_programs(const struct pw_account_options *options,
+                         const struct pw_account_knobs *knobs, struct pw_account_bpf **ret_programs,
+                         struct pw_account_loaded *ret, struct pw_err *err)
+{
+    int result = 1;
+    for (int attempt = 0; attempt < 3 && result > 0; attempt++) {
+        pw_account_bpf__destroy(*ret_programs);
+        *err = PW_ERR_INIT; /* of the attempt before */
+        result = load_once(options, knobs, attempt >= 1, attempt >= 2, ret_programs, ret, err);
+        bool is_wanting = err->sys == ENOMEM || err->sys == EMFILE || err->sys == ENFILE;
+        if (result > 0 && (err->sys == EPERM || is_wanting))
+            break;
+    }
+    return result == 0 ? 0 : -1;
 }
 
 /* What stays of the programs: the descriptors of maps and links. Borrowed from the skeleton. */
@@ -343,6 +355,9 @@ __attribute__((noreturn)) static void load_and_send(int fd,
     struct reply reply = {.err = PW_ERR_INIT};
     struct pw_account_bpf *programs = NULL;
     setrlimit(RLIMIT_MEMLOCK, &most);
+    /* What is freed is kept: each new page of a table of types is a fault. */
+    mallopt(M_MMAP_THRESHOLD, KEPT_BYTES);
+    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
     libbpf_set_print(keep_warning);
     if (load_programs(options, knobs, &programs, &reply.loaded, &reply.err) == 0 && programs)
         find_descriptors(programs, &reply.loaded, &reply.err);
