@@ -25,7 +25,8 @@ enum {
     GAP_LOOP_NS = 20000000,
     WAKEUPS = 31, /* odd, for the median */
     WAKEUP_GAP_NS = 500000,
-    CLOCK_READINGS = 1000,
+    CLOCK_ROUNDS = 50,
+    CLOCK_READINGS = 20,
 };
 
 void pw_power_probe_governor(const struct pw_power_machine *machine, struct pw_power *power)
@@ -66,13 +67,18 @@ void pw_power_probe_realtime(const struct pw_power_machine *machine, struct pw_p
         pw_power_say(power, PW_POWER_OK, "SCHED_FIFO was given to a thread");
 }
 
+/* In the quickest of some rounds: in others somebody else may have had the CPU. */
 static double clock_reading_ns(void)
 {
-    int64_t start_ns = pw_clock_now_ns(), now_ns = start_ns;
+    int64_t least_ns = INT64_MAX;
 
-    for (int i = 0; i < CLOCK_READINGS; i++)
-        now_ns = pw_clock_now_ns();
-    return (double)(now_ns - start_ns) / CLOCK_READINGS;
+    for (int round = 0; round < CLOCK_ROUNDS; round++) {
+        int64_t start_ns = pw_clock_now_ns(), now_ns = start_ns;
+        for (int i = 0; i < CLOCK_READINGS; i++)
+            now_ns = pw_clock_now_ns();
+        least_ns = now_ns - start_ns < least_ns ? now_ns - start_ns : least_ns;
+    }
+    return (double)least_ns / CLOCK_READINGS;
 }
 
 /* Clocks that the vDSO reads without a system call. */

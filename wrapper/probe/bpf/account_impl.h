@@ -68,7 +68,7 @@ int pw_account_open_as(const struct pw_account_options *options,
 
 /*
  * Loads and attaches, in a process of its own that then ends: libbpf reads for it what the kernel
- * tells of all its types, some 20 MiB, which would be perfwrap's peak of memory from then on. What
+ * tells of all its types, some 15 MiB, which would be perfwrap's peak of memory from then on. What
  * comes back are descriptors. The caller may have threads.
  */
 int pw_account_load(const struct pw_account_options *options, const struct pw_account_knobs *knobs,
