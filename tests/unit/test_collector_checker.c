@@ -319,6 +319,16 @@ static void test_flush(void **state)
     stop_collector(&fixture);
 }
 
+/* The first is being checked, the second waits for it. */
+static void keep_checker_busy(struct pw_collector *collector, int fd, const struct post *first,
+                              int waiting, const struct post *second)
+{
+    send_request(fd, first);
+    wait_for_state(collector, is_checking);
+    send_request(waiting, second);
+    wait_for_state(collector, is_one_waiting);
+}
+
 /* Cut off by the flush: counted once, at once; those that still wait end at once, too. */
 static void test_cut_off(void **state)
 {
@@ -337,10 +347,7 @@ static void test_cut_off(void **state)
         const struct post second = post_of(endpoint, &sparse);
         post.size -= broken;
         int fd = connect_to(post.url), waiting = connect_to(post.url);
-        send_request(fd, &post);
-        wait_for_state(collector, is_checking);
-        send_request(waiting, &second);
-        wait_for_state(collector, is_one_waiting);
+        keep_checker_busy(collector, fd, &post, waiting, &second);
         pw_endpoints_flush(collector, &endpoint, 1, 0.001);
         assert_int_equal(peek_loss(endpoint, PW_LOSS_CUT_OFF), 2);
         wait_for_state(collector, is_one_left);
@@ -372,10 +379,7 @@ static void test_no_hurry(void **state)
         struct pw_endpoint *endpoint = open_endpoint(&fixture);
         const struct post first = post_of(endpoint, &dense), second = post_of(endpoint, &sparse);
         int fd = connect_to(first.url), waiting = connect_to(first.url);
-        send_request(fd, &first);
-        wait_for_state(collector, is_checking);
-        send_request(waiting, &second);
-        wait_for_state(collector, is_one_waiting);
+        keep_checker_busy(collector, fd, &first, waiting, &second);
         pthread_mutex_lock(&collector->lock);
         struct pw_connection *connection;
         TAILQ_FOREACH(connection, &collector->connections.timed, link)
