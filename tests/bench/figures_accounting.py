@@ -4,7 +4,7 @@ import os
 import statistics
 import subprocess
 
-from measure import BenchError
+from measure import BenchError, interleave
 from row import Row
 
 LOOP = "i=0; while [ $i -lt 400 ]; do /bin/true; i=$((i+1)); done"
@@ -26,11 +26,8 @@ def run(bench, options, command):
 def slowdown(bench, pairs, more, less):
     """By how many percent `more` takes longer than `less`, options and a command each: the median of pairs, in turns."""
     run(bench, *less)
-    ratios = []
-    for pair in range(pairs):
-        sides = (more, less) if pair % 2 else (less, more)
-        times = {id(side): run(bench, *side)[0] for side in sides}
-        ratios.append(times[id(more)] / times[id(less)])
+    times = interleave(pairs, lambda: [run(bench, *more)[0]], lambda: [run(bench, *less)[0]])
+    ratios = [long / short for long, short in zip(*times)]
     middle = sorted(ratios)[len(ratios) // 4: -(len(ratios) // 4)]
     note = f"middle half {min(middle) * 100 - 100:+.1f} to {max(middle) * 100 - 100:+.1f} %, {pairs} pairs"
     return (statistics.median(ratios) - 1) * 100, note

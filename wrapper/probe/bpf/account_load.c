@@ -232,8 +232,8 @@ static int prepare(struct pw_account_bpf *programs, const struct pw_account_opti
     return result;
 }
 
-/* One attempt; what `left_out` names is not loaded. Positive if the kernel refused it.
- * *ret_programs is to be destroyed also after a failure. */
+/* One attempt; what `left_out` names is not loaded. Positive if the kernel refused it and may take
+ * less. *ret_programs is to be destroyed also after a failure. */
 static int load_once(const struct pw_account_options *options, const struct pw_account_knobs *knobs,
                      bool io_left_out, bool memory_left_out, struct pw_account_bpf **ret_programs,
                      struct pw_account_loaded *ret, struct pw_err *err)
@@ -261,7 +261,8 @@ static int load_once(const struct pw_account_options *options, const struct pw_a
                                     (knobs->refuses_memory && !memory_left_out));
     if (failed) {
         refuse(-failed, err);
-        return 1;
+        bool is_wanting = failed == -ENOMEM || failed == -EMFILE || failed == -ENFILE;
+        return failed == -EPERM || is_wanting ? -1 : 1;
     }
     snprintf(ret->why_not, sizeof ret->why_not, "%s", why_not.text);
     ret->has_io = !io_left_out;
@@ -278,9 +279,6 @@ static int load_programs(const struct pw_account_options *options,
         pw_account_bpf__destroy(*ret_programs);
         *err = PW_ERR_INIT; /* of the attempt before */
         result = load_once(options, knobs, attempt >= 1, attempt >= 2, ret_programs, ret, err);
-        bool is_wanting = err->sys == ENOMEM || err->sys == EMFILE || err->sys == ENFILE;
-        if (result > 0 && (err->sys == EPERM || is_wanting))
-            break;
     }
     return result == 0 ? 0 : -1;
 }
