@@ -50,6 +50,9 @@ static void run(struct pw_worker *worker, const struct pw_worker_spec *spec)
     assert_int_equal(pw_worker_start(worker, warden_fd, spec, NULL), 0);
     wait_until(worker, PW_WORKER_READY);
     assert_int_equal(pw_worker_go(worker, NULL), 0);
+    wait_until(worker, PW_WORKER_EXITED);
+    if (!spec->go.keep_orphans)
+        pw_worker_order(worker, PW_ORDER_END);
     wait_until(worker, PW_WORKER_ENDED);
 }
 
@@ -308,6 +311,44 @@ static void late_orders_lose_no_report(void **state)
     close(input[0]);
 }
 
+static bool has_text(struct pw_worker *worker, const char *expected)
+{
+    pw_tail_drain(&worker->out, SIZE_MAX);
+    PW_FREE_AUTO char *text = pw_tail_text(&worker->out);
+    return text && strcmp(text, expected) == 0;
+}
+
+/* What the target left answers TERM on the target's own pipe: not before that was read. */
+static void what_is_left_waits_for_the_order(void **state)
+{
+    (void)state;
+    enum { LONG_ENOUGH_US = 200000, LOOK_US = 1000 };
+    struct pw_worker worker = {.id = 1};
+    char script[] =
+        "(trap 'echo heard; exit' TERM; echo up; while :; do sleep 0.01; done) & read line";
+    char *argv[] = {(char *)"sh", (char *)"-c", script, NULL};
+    struct pw_worker_spec spec = spec_for(argv);
+    int input[2];
+    assert_int_equal(pipe2(input, O_CLOEXEC), 0);
+    spec.stdin_fd = input[0];
+    assert_int_equal(pw_worker_start(&worker, warden_fd, &spec, NULL), 0);
+    wait_until(&worker, PW_WORKER_READY);
+    assert_int_equal(pw_worker_go(&worker, NULL), 0);
+    while (!has_text(&worker, "up\n"))
+        usleep(LOOK_US);
+    close(input[1]);
+    wait_until(&worker, PW_WORKER_EXITED);
+    usleep(LONG_ENOUGH_US);
+    assert_true(has_text(&worker, "up\n"));
+    pw_worker_order(&worker, PW_ORDER_END);
+    wait_until(&worker, PW_WORKER_ENDED);
+    assert_true(has_text(&worker, "up\nheard\n"));
+    assert_true(worker.done.done.orphans > 0);
+    assert_false(worker.survivors);
+    pw_worker_done(&worker);
+    close(input[0]);
+}
+
 static int open_both(void **state)
 {
     (void)state;
@@ -337,6 +378,7 @@ int main(void)
         cmocka_unit_test(closing_the_socket_ends_the_tree),
         cmocka_unit_test(killed_warden_is_noticed),
         cmocka_unit_test(late_orders_lose_no_report),
+        cmocka_unit_test(what_is_left_waits_for_the_order),
     };
     return cmocka_run_group_tests(tests, open_both, close_both);
 }

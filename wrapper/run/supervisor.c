@@ -252,6 +252,8 @@ static int state_changed(struct batch *batch, size_t index, enum pw_worker_state
         pw_mark_board_begin(worker->watch, worker->started.started.spawned_at_ns);
     if (before == PW_WORKER_RUNNING)
         end_marks(batch, index);
+    if (worker->state == PW_WORKER_EXITED && !worker->go.keep_orphans)
+        pw_worker_order(worker, PW_ORDER_END); /* now what it left may hear of it */
     if (worker->state == PW_WORKER_RUNNING && batch->sampler &&
         pw_sampler_add(batch->sampler, (unsigned)index, worker->warden_pid,
                        worker->started.started.pid, worker->started.started.spawned_at_ns, err))

@@ -28,7 +28,7 @@
 #define GIVE_UP_NS (INT64_C(10) * NS_PER_SEC) /* unkillable: stuck in the kernel */
 
 enum phase {
-    PHASE_RUNNING, /* the target runs, or has ended and left nothing */
+    PHASE_RUNNING, /* the target runs, or has ended by itself */
     PHASE_TERM,    /* TERM was sent to the tree */
     PHASE_KILL,    /* KILL is sent until nothing is left */
 };
@@ -46,6 +46,7 @@ struct warden {
     uint32_t orphans;
     int inherited_nice;
     bool fifo;
+    bool held;     /* perfwrap reads no more of what the tree writes */
     bool orphaned; /* perfwrap is gone */
 };
 
@@ -352,6 +353,7 @@ static void take_order(struct warden *warden, int64_t now)
         warden->deadline_ns = now + warden->go.patience_ns;
     } else if (order.kind == PW_ORDER_HOLD && warden->phase == PHASE_RUNNING) {
         warden->deadline_ns = INT64_MAX;
+        warden->held = true;
     } else if (order.kind == PW_ORDER_RELEASE && warden->phase == PHASE_RUNNING && warden->root) {
         leave_perfwrap(warden);
     }
@@ -409,7 +411,8 @@ static bool is_finished(struct warden *warden, bool *ret_survivors)
             warden->orphans = 1; /* not listed: it forks too fast for that, or there is no /proc */
         if (warden->go.keep_orphans)
             return true;
-        begin_term(warden, now_ns());
+        if (warden->held || warden->control < 0)
+            begin_term(warden, now_ns());
     }
     *ret_survivors = warden->phase == PHASE_KILL && now_ns() >= warden->give_up_ns;
     return *ret_survivors;

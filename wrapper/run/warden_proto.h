@@ -25,6 +25,10 @@
  * sends orders, the warden reports: READY, then after the GO order STARTED or FAILED, EXITED, any
  * number of ORPHAN, and DONE when nothing of the tree is left. Both ends are of one build: there is
  * no version.
+ *
+ * What the target leaves behind is not ended before perfwrap, told EXITED, has read what the target
+ * wrote, and orders END: an orphan that answers TERM with a line in the target's pipe would be
+ * taken for the target. Nobody reads that of a target that is held: its warden does not wait.
  */
 #ifndef PW_RUN_WARDEN_PROTO_H
 #define PW_RUN_WARDEN_PROTO_H
@@ -38,7 +42,7 @@
 
 enum pw_order_kind {
     PW_ORDER_GO = 1,  /* start the target */
-    PW_ORDER_END,     /* end the tree: TERM, grace, KILL */
+    PW_ORDER_END,     /* end the tree: TERM, grace, KILL. Follows EXITED, see above */
     PW_ORDER_KILL,    /* end the tree now */
     PW_ORDER_EXPECT,  /* it ends by itself: END only after GO's `patience_ns` */
     PW_ORDER_HOLD,    /* the deadline is off */
