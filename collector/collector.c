@@ -247,10 +247,13 @@ int pw_endpoint_close(struct pw_endpoint *endpoint, struct pw_telemetry *ret_tel
 
 /* Flush */
 
+enum { STEPS_OF_SILENCE = 4 };
+
 struct flush {
     struct pw_endpoint *const *endpoints;
     size_t count;
     int64_t wait_ns, until_ns, cap_ns;
+    int64_t awake_ns; /* since when this thread gets the CPU when it is due */
 };
 
 /* Until when connections of unknown owners may be theirs; 0 if there is none to wait for. One that
@@ -284,8 +287,10 @@ static bool has_connections_locked(const struct flush *flush)
     return false;
 }
 
-/* Whether a request for one of them is being received, and how long that counts; 0 if none is. */
-static int64_t receiving_until_locked(const struct pw_collector *collector, int64_t now_ns)
+/* Whether a request for one of them is being received, and how long that counts; 0 if none is.
+ * While the machine stood still nobody could send, and nobody read. */
+static int64_t receiving_until_locked(const struct pw_collector *collector,
+                                      const struct flush *flush, int64_t now_ns)
 {
     const struct pw_connection *connection;
     int64_t until = 0;
@@ -294,10 +299,12 @@ static int64_t receiving_until_locked(const struct pw_collector *collector, int6
         if (connection->state != PW_CONNECTION_BUSY || !connection->endpoint ||
             !connection->endpoint->flushing)
             continue;
-        int64_t silent_ns = atomic_load_explicit(&connection->last_bytes_ns, memory_order_relaxed) +
-                            collector->limits.receiving_ns;
+        int64_t since_ns = atomic_load_explicit(&connection->last_bytes_ns, memory_order_relaxed);
+        if (since_ns < flush->awake_ns)
+            since_ns = flush->awake_ns;
         if (connection->parked || connection->check) /* that it does not send is our doing */
-            silent_ns = now_ns + collector->limits.receiving_ns;
+            since_ns = now_ns;
+        int64_t silent_ns = since_ns + collector->limits.receiving_ns;
         if (silent_ns > now_ns && silent_ns > until)
             until = silent_ns;
     }
@@ -316,8 +323,21 @@ static int64_t wait_until_locked(const struct pw_collector *collector, const str
     }
     if (now >= flush->cap_ns)
         return 0;
-    int64_t receiving = receiving_until_locked(collector, now);
+    int64_t receiving = receiving_until_locked(collector, flush, now);
     return receiving < flush->cap_ns ? receiving : flush->cap_ns;
+}
+
+/* Waits in steps, so that it notices when it was not woken in time. */
+static void wait_locked(struct pw_collector *collector, struct flush *flush, int64_t until_ns)
+{
+    const int64_t step_ns = collector->limits.receiving_ns / STEPS_OF_SILENCE;
+    int64_t now_ns = pw_clock_now_ns(),
+            due_ns = until_ns - now_ns > step_ns ? now_ns + step_ns : until_ns;
+    struct timespec wake = {.tv_sec = due_ns / PW_NS_PER_SEC, .tv_nsec = due_ns % PW_NS_PER_SEC};
+    pthread_cond_timedwait(&collector->changed, &collector->lock, &wake);
+    now_ns = pw_clock_now_ns();
+    if (now_ns - due_ns > step_ns)
+        flush->awake_ns = now_ns;
 }
 
 /* What has not been received by now is not taken any more. */
@@ -342,19 +362,18 @@ void pw_endpoints_flush(struct pw_collector *collector, struct pw_endpoint *cons
 {
     int64_t now = pw_clock_now_ns(), wait_ns = pw_ms_to_ns(wait_ms);
     int64_t cap_ns = collector->limits.flush_cap_ns;
-    const struct flush flush = {.endpoints = endpoints,
-                                .count = count,
-                                .wait_ns = wait_ns,
-                                .until_ns = now + wait_ns,
-                                .cap_ns = now + (cap_ns > wait_ns ? cap_ns : wait_ns)};
+    struct flush flush = {.endpoints = endpoints,
+                          .count = count,
+                          .wait_ns = wait_ns,
+                          .until_ns = now + wait_ns,
+                          .cap_ns = now + (cap_ns > wait_ns ? cap_ns : wait_ns),
+                          .awake_ns = now};
     pthread_mutex_lock(&collector->lock);
     for (size_t i = 0; i < count; i++)
         endpoints[i]->flushing = true;
     pw_queue_kick_locked(collector);
-    for (int64_t until; (until = wait_until_locked(collector, &flush));) {
-        struct timespec wake = {.tv_sec = until / PW_NS_PER_SEC, .tv_nsec = until % PW_NS_PER_SEC};
-        pthread_cond_timedwait(&collector->changed, &collector->lock, &wake);
-    }
+    for (int64_t until; (until = wait_until_locked(collector, &flush));)
+        wait_locked(collector, &flush, until);
     cut_off_locked(collector);
     for (size_t i = 0; i < count; i++) {
         endpoints[i]->flushing = false;

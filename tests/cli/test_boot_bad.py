@@ -2,7 +2,6 @@
 clear error, its remedy and its exit status, in --mode ax one document, and leaves nothing."""
 
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -22,11 +21,6 @@ def can_mount():
     """Whether a file system can be mounted in a mount namespace of one's own."""
     return bool(shutil.which("unshare")) and subprocess.run(
         ["unshare", "-m", "sh", "-c", "mount -t tmpfs none /mnt"], capture_output=True).returncode == 0
-
-
-def without_numbers(text):
-    """A time is another one as often as it is measured."""
-    return re.sub(r"\d[\d.]*", "N", text)
 
 
 class Refused(MachineTest):
@@ -95,7 +89,8 @@ class Refused(MachineTest):
         shutil.rmtree(self.out_dir)
         self.refuses(["--accel", "kvm"], "KVM cannot be used: ", "--accel tcg")
         told = self.run_pw("--accel", "kvm", expect=2).err
-        self.assertIn(without_numbers(machine["accel_reason"]), without_numbers(told))
+        # Of the same cause; what was seen of it differs: how long a loop took, or that it did not end.
+        self.assertIn(machine["accel_reason"].rsplit(": ", 1)[-1], told)
         self.assertEqual("tcg", machine["accel"])
 
     def test_kvm_that_is_absent(self):

@@ -2,6 +2,8 @@
  */
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include "tests/unit/otlp_client.h"
 
 /* --- the end of a worker --- */
@@ -147,6 +149,48 @@ static void test_flush_cuts(void **state)
         expect_result(endpoint, 0, PW_LOSS_CUT_OFF, 1);
         stop_collector(&fixture);
     }
+}
+
+/* In a process of its own: stops this one for longer than a sender may be silent, sends the rest of
+ * a request meanwhile, and lets it go on. */
+static void stop_parent_and_send(int fd, const char *rest, size_t size)
+{
+    const struct timespec until_it_waits = {.tv_nsec = 20 * PW_NS_PER_MS};
+    const struct timespec longer = {.tv_nsec = 300 * PW_NS_PER_MS};
+    nanosleep(&until_it_waits, NULL);
+    kill(getppid(), SIGSTOP);
+    nanosleep(&longer, NULL);
+    bool is_sent = send(fd, rest, size, MSG_NOSIGNAL) == (ssize_t)size;
+    kill(getppid(), SIGCONT);
+    _exit(!is_sent);
+}
+
+/* The time for which the machine stands still, or perfwrap does, is not the sender's silence. */
+static void test_flush_stands_still(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 6 };
+    struct fixture fixture = start_collector((struct pw_collector_options){0}, NULL);
+    for (int i = 0; i < ROUNDS; i++) {
+        struct pw_endpoint *endpoint = open_endpoint(&fixture);
+        const struct post post = points_post(endpoint);
+        PW_STR_AUTO text = PW_STR_INIT;
+        add_request(&text, &post);
+        size_t begun = text.length / 2;
+        int fd = connect_to(post.url), status = 0;
+        send_bytes(fd, text.text, begun);
+        wait_for_state(fixture.collector, is_receiving);
+        pid_t pid = fork();
+        if (pid == 0) {
+            stop_parent_and_send(fd, text.text + begun, text.length - begun);
+        }
+        flush_ms(&fixture, endpoint, 1);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        expect_result(endpoint, 2, PW_LOSS_CUT_OFF, 0);
+        close(fd);
+    }
+    stop_collector(&fixture);
 }
 
 /* --- no room --- */
@@ -380,9 +424,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flush_at_once), cmocka_unit_test(test_flush_waits),
-        cmocka_unit_test(test_flush_cuts),    cmocka_unit_test(test_queue_full),
-        cmocka_unit_test(test_flood),         cmocka_unit_test(test_busy),
-        cmocka_unit_test(test_budget),        cmocka_unit_test(test_stop_amid),
+        cmocka_unit_test(test_flush_cuts),    cmocka_unit_test(test_flush_stands_still),
+        cmocka_unit_test(test_queue_full),    cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_busy),          cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_stop_amid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
