@@ -16,6 +16,8 @@ GUEST_SEC = 150  # some 15 where nothing else runs; after it perfwrap ends the g
 SCRIPT = r"""#!/bin/sh
 export LD_LIBRARY_PATH=/lib64 HOME=/tmp
 case $(uname -r) in 6.1.*) ;; *) echo "PROBLEM: kernel $(uname -r)"; exit 2 ;; esac
+case $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource) in tsc*|kvm-clock) ;;
+*) echo "PROBLEM: the guest counts ticks for its clock"; exit 2 ;; esac
 perfwrap doctor --json > /tmp/doctor.json || exit 3
 run() { perfwrap --out-dir /tmp/out --otlp off --quiet --json -n 1 -w 0 --timeout-sec 60 "$@" > /tmp/run.json || { cat /tmp/run.json; exit 4; }; }
 want() { grep -q "$1" /tmp/run.json || { grep kernel_ /tmp/run.json | grep -v null | head -30; grep -E "why|remedy|used|exact|message|how" /tmp/run.json | head -30; echo "PROBLEM: no $1"; exit 5; }; }

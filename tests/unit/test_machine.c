@@ -96,17 +96,17 @@ static void test_cmdline(void **state)
 {
     (void)state;
     PW_FREE_AUTO char *tcg = pw_machine_cmdline(&machine, true, &err);
-    assert_contains(tcg, "console=ttyS0 panic=-1 reboot=t tsc_early_khz=2596132 ");
+    assert_contains(tcg, "console=ttyS0 panic=-1 reboot=t tsc_early_khz=2596132 tsc=reliable ");
     assert_true(strstr(tcg, "earlyprintk=ttyS0") < strstr(tcg, "quiet"));
     PW_FREE_AUTO char *foreign = pw_machine_cmdline(&machine, false, &err);
-    assert_null(strstr(foreign, "tsc_early_khz"));
+    assert_null(strstr(foreign, "tsc"));
     assert_contains(foreign, "reboot=k");
     machine.accel.accel = PW_ACCEL_KVM;
     PW_FREE_AUTO char *kvm = pw_machine_cmdline(&machine, true, &err);
-    assert_null(strstr(kvm, "tsc_early_khz"));
+    assert_null(strstr(kvm, "tsc"));
     machine.accel = (struct pw_accel_choice){.accel = PW_ACCEL_TCG};
     PW_FREE_AUTO char *unknown = pw_machine_cmdline(&machine, true, &err);
-    assert_null(strstr(unknown, "tsc_early_khz"));
+    assert_null(strstr(unknown, "tsc"));
 }
 
 static void test_qemu(void **state)

@@ -54,9 +54,11 @@ char *pw_machine_cmdline(const struct pw_machine *machine, bool is_qemu, struct 
     PW_STR_AUTO line = PW_STR_INIT;
     pw_str_addf(&line, "earlyprintk=ttyS0,115200 quiet console=ttyS0 panic=-1 reboot=%s",
                 is_qemu ? "t" : "k");
-    /* Under TCG a guest's TSC runs as the host's; KVM tells the guest its rate itself. */
+    /* Under TCG the TSC of each of a guest's CPUs is the host's, so they agree, which the kernel
+     * would not believe of several: it would count ticks, 4 ms apart and late on a busy host, for
+     * its clock. KVM tells the guest its rate itself. */
     if (is_qemu && machine->accel.accel == PW_ACCEL_TCG && machine->accel.tsc_khz > 0) {
-        pw_str_addf(&line, " tsc_early_khz=%u", machine->accel.tsc_khz);
+        pw_str_addf(&line, " tsc_early_khz=%u tsc=reliable", machine->accel.tsc_khz);
     }
     pw_str_add(&line, " cryptomgr.notests lsm=");
     return pw_str_take(&line, err);
