@@ -246,11 +246,11 @@ class Storm(Bad):
         process = self.start("-n", 1, "-w", 0, cmd=["/bin/sh", "-c", f'read go < "{fifo}"; exec {target("fork_many")}'
                                                     " 40000 shared"])
         writer = wait_until(lambda: self.open_for_writing(fifo), what="the worker")
+        shell = next(pid for pid in marked(self.mark) if cmdline(pid)[0] == "/bin/sh")
         os.kill(process.pid, signal.SIGSTOP)  # so that nobody empties the ring
         os.write(writer, b"go\n")
         os.close(writer)
-        wait_until(lambda: not any(cmdline(pid)[0] in ("/bin/sh", target("fork_many")) for pid in marked(self.mark)),
-                   60, "the end of the storm")
+        wait_until(lambda: not os.path.exists(f"/proc/{shell}"), 60, "the end of the storm")
         os.kill(process.pid, signal.SIGCONT)
         run = self.finish(process)
         accounting = run.summary["accounting"]

@@ -85,7 +85,7 @@ static void interval_stops(void **state)
     struct pw_plan plan = plan_for(argv);
     struct pw_run_record run;
     pw_run_record_init(&run);
-    plan.until_ci_pct = 100; /* any two runs are that alike */
+    plan.until_ci_pct = 1e6; /* any two runs are that alike, on a busy machine, too */
     assert_int_equal(pw_session_run(&plan, NULL, &run, NULL), 0);
     assert_int_equal(run.stop, PW_STOP_CONFIDENCE);
     assert_int_equal(run.iteration_count, 3); /* no fewer than --iterations */
