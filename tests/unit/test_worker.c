@@ -277,21 +277,28 @@ static void killed_warden_is_noticed(void **state)
     pw_worker_done(&worker);
 }
 
+/* Starts a shell whose standard input is a pipe; both ends are the caller's to close. */
+static void start_reader(struct pw_worker *worker, char *script, int input[2])
+{
+    char *argv[] = {(char *)"sh", (char *)"-c", script, NULL};
+    struct pw_worker_spec spec = spec_for(argv);
+    *worker = (struct pw_worker){.id = 1};
+    assert_int_equal(pipe2(input, O_CLOEXEC), 0);
+    spec.stdin_fd = input[0];
+    assert_int_equal(pw_worker_start(worker, warden_fd, &spec, NULL), 0);
+    wait_until(worker, PW_WORKER_READY);
+    assert_int_equal(pw_worker_go(worker, NULL), 0);
+}
+
 /* An order that comes when the warden has nothing left to do must not cost its reports. */
 static void late_orders_lose_no_report(void **state)
 {
     (void)state;
-    struct pw_worker worker = {.id = 1};
+    struct pw_worker worker;
     struct pw_worker_record record;
     siginfo_t info;
-    char *argv[] = {(char *)"sh", (char *)"-c", (char *)"read line; exit 7", NULL};
-    struct pw_worker_spec spec = spec_for(argv);
     int input[2];
-    assert_int_equal(pipe2(input, O_CLOEXEC), 0);
-    spec.stdin_fd = input[0];
-    assert_int_equal(pw_worker_start(&worker, warden_fd, &spec, NULL), 0);
-    wait_until(&worker, PW_WORKER_READY);
-    assert_int_equal(pw_worker_go(&worker, NULL), 0);
+    start_reader(&worker, (char *)"read line; exit 7", input);
     wait_until(&worker, PW_WORKER_RUNNING);
     kill(worker.warden_pid, SIGSTOP);
     assert_int_equal(waitid(P_PID, (id_t)worker.warden_pid, &info, WSTOPPED), 0);
@@ -323,17 +330,11 @@ static void what_is_left_waits_for_the_order(void **state)
 {
     (void)state;
     enum { LONG_ENOUGH_US = 200000, LOOK_US = 1000 };
-    struct pw_worker worker = {.id = 1};
+    struct pw_worker worker;
+    int input[2];
     char script[] =
         "(trap 'echo heard; exit' TERM; echo up; while :; do sleep 0.01; done) & read line";
-    char *argv[] = {(char *)"sh", (char *)"-c", script, NULL};
-    struct pw_worker_spec spec = spec_for(argv);
-    int input[2];
-    assert_int_equal(pipe2(input, O_CLOEXEC), 0);
-    spec.stdin_fd = input[0];
-    assert_int_equal(pw_worker_start(&worker, warden_fd, &spec, NULL), 0);
-    wait_until(&worker, PW_WORKER_READY);
-    assert_int_equal(pw_worker_go(&worker, NULL), 0);
+    start_reader(&worker, script, input);
     while (!has_text(&worker, "up\n"))
         usleep(LOOK_US);
     close(input[1]);
