@@ -247,7 +247,7 @@ int pw_endpoint_close(struct pw_endpoint *endpoint, struct pw_telemetry *ret_tel
 
 /* Flush */
 
-enum { STEPS_OF_SILENCE = 4 };
+enum { STEP_MS = 25 };
 
 struct flush {
     struct pw_endpoint *const *endpoints;
@@ -327,17 +327,20 @@ static int64_t wait_until_locked(const struct pw_collector *collector, const str
     return receiving < flush->cap_ns ? receiving : flush->cap_ns;
 }
 
-/* Waits in steps, so that it notices when it was not woken in time. */
+/* Waits in steps, so that it notices when it was not woken in time. What it was late is time that
+ * nobody had, and counts in no wait. */
 static void wait_locked(struct pw_collector *collector, struct flush *flush, int64_t until_ns)
 {
-    const int64_t step_ns = collector->limits.receiving_ns / STEPS_OF_SILENCE;
-    int64_t now_ns = pw_clock_now_ns(),
-            due_ns = until_ns - now_ns > step_ns ? now_ns + step_ns : until_ns;
+    const int64_t step_ns = STEP_MS * PW_NS_PER_MS, step_end_ns = pw_clock_now_ns() + step_ns;
+    int64_t due_ns = until_ns < step_end_ns ? until_ns : step_end_ns;
     struct timespec wake = {.tv_sec = due_ns / PW_NS_PER_SEC, .tv_nsec = due_ns % PW_NS_PER_SEC};
     pthread_cond_timedwait(&collector->changed, &collector->lock, &wake);
-    now_ns = pw_clock_now_ns();
-    if (now_ns - due_ns > step_ns)
-        flush->awake_ns = now_ns;
+    int64_t now_ns = pw_clock_now_ns(), late_ns = now_ns - due_ns;
+    if (late_ns <= step_ns)
+        return;
+    flush->awake_ns = now_ns;
+    flush->until_ns += late_ns;
+    flush->cap_ns += late_ns;
 }
 
 /* What has not been received by now is not taken any more. */

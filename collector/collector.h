@@ -110,7 +110,7 @@ const char *pw_endpoint_url(const struct pw_endpoint *endpoint);
  * of which it is not yet known whose it is), nothing of theirs is waiting to be decoded. At most
  * `wait_ms`; while a request is being received, up to PW_LIMIT_OTLP_FLUSH_CAP_MS if that is more.
  * What was answered is decoded in any case; requests that are unfinished then are cut off and count
- * as PW_LOSS_CUT_OFF.
+ * as PW_LOSS_CUT_OFF. Time for which the machine stands still counts in none of this.
  */
 void pw_endpoints_flush(struct pw_collector *collector, struct pw_endpoint *const *endpoints,
                         size_t count, double wait_ms);
