@@ -11,7 +11,7 @@ import subprocess
 import unittest
 from pathlib import Path
 
-from pwtest import BUILD_DIR, PERFWRAP, SANITIZED, SOURCE_DIR, PerfwrapTest, marked, parse_json
+from pwtest import BUILD_DIR, PATIENCE_SEC, PERFWRAP, SANITIZED, SOURCE_DIR, PerfwrapTest, marked, parse_json
 
 QEMU = shutil.which("qemu-system-x86_64")
 BUSYBOX = shutil.which("busybox")
@@ -20,6 +20,7 @@ MKE2FS = shutil.which("mke2fs") or next(
 STATE_DIR = SOURCE_DIR / "build" / "boot-state"
 APPLETS = ("sh", "cat", "echo", "ls", "sleep", "kill", "yes", "true", "false", "id", "env", "pwd", "wget", "reboot",
            "poweroff", "dd", "mkdir", "touch", "test", "head", "ps", "printf", "sync", "mount", "date")
+BOOT_SEC = 120  # what perfwrap gives a boot unless told: only then is it known that a guest hangs
 _kernel = None
 
 # A machine takes its time whatever perfwrap was built with: with sanitizers some of each kind do.
@@ -192,7 +193,6 @@ class MachineTest(BootTest):
 
     def run(self, result=None):
         trial = Recorded()
-        self.has_hung_guest = False
         super().run(trial)
         if self.has_hung_guest and not trial.wasSuccessful():
             print(f"{self.id()}: a guest hung in its kernel, before its first own mark: once more", flush=True)
@@ -200,6 +200,9 @@ class MachineTest(BootTest):
             unittest.TestCase.run(type(self)(self._testMethodName), trial)
         trial.tell(result)
         return result
+
+    def finish(self, process, timeout=BOOT_SEC + PATIENCE_SEC):
+        return super().finish(process, timeout)
 
     def tearDown(self):
         self.has_hung_guest = any(map(is_hung_in_kernel, self.out_dir.glob("*/iteration-*.json")))

@@ -2,6 +2,7 @@
 clear error, its remedy and its exit status, in --mode ax one document, and leaves nothing."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -21,6 +22,11 @@ def can_mount():
     """Whether a file system can be mounted in a mount namespace of one's own."""
     return bool(shutil.which("unshare")) and subprocess.run(
         ["unshare", "-m", "sh", "-c", "mount -t tmpfs none /mnt"], capture_output=True).returncode == 0
+
+
+def without_times(text):
+    """A time is another one as often as it is measured, and a loop may have ended in it or not."""
+    return re.sub("took N ms, over N|was not through after N ms", "took long", re.sub(r"\d[\d.]*", "N", text))
 
 
 class Refused(MachineTest):
@@ -89,8 +95,7 @@ class Refused(MachineTest):
         shutil.rmtree(self.out_dir)
         self.refuses(["--accel", "kvm"], "KVM cannot be used: ", "--accel tcg")
         told = self.run_pw("--accel", "kvm", expect=2).err
-        # Of the same cause; what was seen of it differs: how long a loop took, or that it did not end.
-        self.assertIn(machine["accel_reason"].rsplit(": ", 1)[-1], told)
+        self.assertIn(without_times(machine["accel_reason"]), without_times(told))
         self.assertEqual("tcg", machine["accel"])
 
     def test_kvm_that_is_absent(self):
